@@ -1,0 +1,64 @@
+// The contracts that sibling rooms meet in: swarm, scheduler, disk and nbd never import each other,
+// they are joined by these shapes in seed/ and agent/.
+
+/**
+ * Names a chunk or a manifest block inside the program: the sha2-256 digest of its plain bytes as 64
+ * lower-case hexadecimal digits. Its CID (for people and for the manifest) is made by `image/`.
+ */
+export type ChunkId = string
+
+/**
+ * A chunk as it rests and travels: a zstd frame where that saves space, else the plain bytes.
+ * `plainLength` is what `bytes` decode to.
+ */
+export interface Frame {
+  readonly encoding: 'plain' | 'zstd'
+  readonly plainLength: number
+  readonly bytes: Uint8Array
+}
+
+/** Chunk frames at rest, by id. `put` may be called twice with the same id; the first frame stays. */
+export interface ChunkStore {
+  has(id: ChunkId): boolean
+  /** Resolves to undefined when the store does not hold the chunk. */
+  get(id: ChunkId): Promise<Frame | undefined>
+  put(id: ChunkId, frame: Frame): Promise<void>
+}
+
+/** Somewhere that verified plain bytes can be had from, however far away: a store, a swarm. */
+export interface ChunkSource {
+  /** Waits as long as nobody can deliver; rejects only when `signal` aborts. */
+  fetch(id: ChunkId, signal?: AbortSignal): Promise<Uint8Array>
+}
+
+/**
+ * A disk of `size` bytes. Offsets and lengths are bytes, any alignment; the caller has checked that
+ * they lie inside the device. What `read` returns is the caller's until it asks again: it is not
+ * written to afterwards. `write` keeps no reference to `data` once it has resolved.
+ */
+export interface BlockDevice {
+  readonly size: number
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  write(offset: number, data: Uint8Array): Promise<void>
+  /** Resolves when every write that had resolved before the call is on stable storage. */
+  flush(): Promise<void>
+}
+
+/** Milliseconds that only ever grow; no relation to the time of day. */
+export interface Clock {
+  now(): number
+}
+
+/** Uniform in [0, 1). */
+export interface Random {
+  next(): number
+}
+
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Structured log: an event in a few words, then its facts. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void
+  info(message: string, fields?: LogFields): void
+  warn(message: string, fields?: LogFields): void
+}

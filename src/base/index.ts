@@ -1,0 +1,6 @@
+export * from './clock.ts'
+export * from './contracts.ts'
+export * from './errors.ts'
+export * from './limits.ts'
+export * from './signing.ts'
+export * from './system-calls.ts'

@@ -1,0 +1,97 @@
+import { BootswarmError } from './errors.ts'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/**
+ * Every limit, with its unit in its name and its reason beside it. Defaults are written here and
+ * nowhere else; the relations that the code relies on are asserted below, when the module loads.
+ */
+export const limits = {
+  // Image and manifest.
+  /** Measured on a Debian 12 boot: smaller chunks cost requests, larger ones bytes (DESIGN, Image). */
+  chunkBytesDefault: 128 * KiB,
+  chunkBytesMin: 16 * KiB,
+  chunkBytesMax: 4 * MiB,
+  /** The unit in which a disk and its NBD clients think; an image is a whole number of them. */
+  sectorBytes: 512,
+  /** Presence is tracked in the block size of nearly every file system. */
+  blockBytes: 4 * KiB,
+  /** 4,096 digests of 32 bytes: a manifest page is about as large as a default chunk. */
+  pageChunksMax: 4096,
+  /** 8 TiB in default chunks; keeps the manifest root near 1 MiB. */
+  chunksMax: 64 * MiB,
+  /** What a manifest block (root or page) may decode to. */
+  manifestBlockBytesMax: 4 * MiB,
+  nameLengthMax: 128,
+
+  // NBD.
+  /** What NBD's proto.md asks a server to take without negotiation. */
+  nbdRequestBytesMax: 32 * MiB,
+  nbdOptionBytesMax: 64 * KiB,
+  nbdOptionsMax: 64,
+  nbdConnectionsMax: 256,
+  nbdHandshakeMs: 10_000,
+  /** Bytes of read and write payload that one connection may have in the server at once. */
+  nbdConnectionBytesMax: 64 * MiB,
+
+  // Disk.
+  /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
+  asideBytesMax: 64 * MiB,
+  /** How long a chunk that was written may stay unrecorded in the presence journal. */
+  journalIntervalMs: 1_000,
+
+  // Swarm: what libp2p sets for the open internet, set for a rack that powers on at once.
+  /** One agent process a machine, but a test lab or a NAT puts a whole room behind one address. */
+  inboundConnectionsPerSecond: 2_000,
+  pendingInboundConnectionsMax: 1_024,
+  connectionsMax: 2_048,
+  dialsParallel: 32,
+  dialMs: 5_000,
+  /** One chunk stream a connection, plus a second while two dials cross, plus an enrolment. */
+  streamsPerConnectionMax: 4,
+  /** libp2p aborts a stream with more than this unread; requests are bounded far below it. */
+  unreadBytesMax: 4 * MiB,
+  helloMs: 5_000,
+  enrolMs: 10_000,
+  /** A wire message but for its segment bytes: hello, peers, bitfield of a page of chunks. */
+  messageBytesMax: 256 * KiB,
+  /** Data goes out in pieces of this size, so that an urgent one waits for one piece, not a chunk. */
+  segmentBytes: 16 * KiB,
+  /** Requests that one peer may have waiting at us. */
+  requestsPerPeerMax: 256,
+  /** What may be handed to one peer's socket and not yet taken: cannot be overtaken. */
+  sendBufferPeerBytes: 64 * KiB,
+  /** The same over all peers, per node. */
+  sendBufferNodeBytes: 128 * KiB,
+  /** Frames kept as received, to be relayed without compressing again. */
+  relayCacheBytes: 32 * MiB,
+  neighboursMax: 12,
+  peersIntroducedMax: 32,
+  pingIntervalMs: 2_000,
+  /** A peer that sends nothing for this long, pings unanswered, is gone. */
+  peerSilentMs: 10_000,
+
+  // Control.
+  ticketTtlMsDefault: 24 * 60 * 60 * 1_000,
+  seedPort: 4910,
+  seedHttpPort: 4911
+} as const
+
+function assertRelation(holds: boolean, relation: string): void {
+  if (!holds) throw new BootswarmError('ERR_INTERNAL', `limits.ts breaks its own rule: ${relation}`)
+}
+
+assertRelation(limits.chunkBytesMin % limits.blockBytes === 0, 'a chunk is whole blocks')
+assertRelation(limits.blockBytes % limits.sectorBytes === 0, 'a block is whole sectors')
+assertRelation(limits.chunkBytesMin <= limits.chunkBytesDefault, 'default chunk above the minimum')
+assertRelation(limits.chunkBytesDefault <= limits.chunkBytesMax, 'default chunk below the maximum')
+assertRelation(
+  (limits.chunksMax / limits.pageChunksMax) * 48 <= limits.manifestBlockBytesMax,
+  'the largest manifest root fits its limit'
+)
+assertRelation(limits.pageChunksMax * 33 <= limits.manifestBlockBytesMax, 'a page fits its limit')
+assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
+assertRelation(limits.sendBufferPeerBytes <= limits.sendBufferNodeBytes, 'a peer is part of a node')
+assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
+assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')
