@@ -44,6 +44,40 @@ export interface BlockDevice {
   flush(): Promise<void>
 }
 
+/** Lower is sooner: somebody waits for it, it is soon to be read, it is the rest of the stream. */
+export const requestClasses = ['urgent', 'prefetch', 'background'] as const
+export type RequestClass = (typeof requestClasses)[number]
+
+/** What a node can say of a chunk that a peer asks it for. */
+export type Holding = 'held' | 'promised' | 'absent'
+
+export interface Want {
+  readonly peer: string
+  readonly id: ChunkId
+  readonly class: RequestClass
+  /** The peer was sent elsewhere in vain: it must be served by who can. */
+  readonly insist: boolean
+}
+
+export type ServeDecision =
+  | { readonly kind: 'send' }
+  /** Only for a promised chunk: the peer gets it as soon as it is here and verified. */
+  | { readonly kind: 'wait' }
+  | { readonly kind: 'redirect'; readonly to: readonly string[] }
+  | { readonly kind: 'refuse'; readonly reason: 'not-held' | 'busy' }
+
+/** Who gets a chunk from this node, who waits for it here, who is sent elsewhere. `now` in ms. */
+export interface ServePolicy {
+  decide(want: Want, holding: Holding, now: number): ServeDecision
+  /** The last byte of the chunk has been handed to the peer's connection. */
+  sent(peer: string, id: ChunkId, now: number): void
+  /** The peer was to get the chunk from us and will not: it cancelled, or we gave it up. */
+  dropped(peer: string, id: ChunkId): void
+  /** The peer says that it holds the chunk. */
+  holds(peer: string, id: ChunkId): void
+  gone(peer: string): void
+}
+
 /** Milliseconds that only ever grow; no relation to the time of day. */
 export interface Clock {
   now(): number

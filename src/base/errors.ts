@@ -11,6 +11,10 @@ export const errorCatalogue = {
     exit: 1,
     meaning: 'The image size is not a multiple of 512 bytes, or is beyond what a manifest can list.'
   },
+  ERR_IMAGE_KIND: {
+    exit: 1,
+    meaning: 'The file is no raw image: a directory, a pipe, or another disk format.'
+  },
   ERR_IMAGE_CHANGED: { exit: 1, meaning: 'The image file changed while it was being read.' },
   ERR_IMAGE_UNKNOWN: { exit: 1, meaning: 'No image of that name, tag or CID is known here.' },
   ERR_NAME_INVALID: { exit: 2, meaning: 'An image name, tag or CID is malformed.' },

@@ -24,6 +24,8 @@ export const limits = {
   /** What a manifest block (root or page) may decode to. */
   manifestBlockBytesMax: 4 * MiB,
   nameLengthMax: 128,
+  /** A signed release: two names, a CID, two numbers, a signature. */
+  releaseBytesMax: 4 * KiB,
 
   // NBD.
   /** What NBD's proto.md asks a server to take without negotiation. */
@@ -34,6 +36,14 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Bytes of read and write payload that one connection may have in the server at once. */
   nbdConnectionBytesMax: 64 * MiB,
+  /** A kernel has 128 requests under way on a connection, fio and nbdcopy fewer. */
+  nbdConnectionRequestsMax: 1_024,
+  /** Replies that a client has not taken yet; above this no further request of its is begun. */
+  nbdReplyBufferBytesMax: 16 * MiB,
+  /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
+  nbdReadAheadBytesMax: 256 * KiB,
+  /** At close: how long requests may take to finish, and then once more for replies to be taken. */
+  nbdCloseMs: 1_000,
 
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
@@ -60,10 +70,11 @@ export const limits = {
   segmentBytes: 16 * KiB,
   /** Requests that one peer may have waiting at us. */
   requestsPerPeerMax: 256,
-  /** What may be handed to one peer's socket and not yet taken: cannot be overtaken. */
+  /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
   sendBufferPeerBytes: 64 * KiB,
-  /** The same over all peers, per node. */
-  sendBufferNodeBytes: 128 * KiB,
+  /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
+  unsentBytesMax: 4 * MiB,
+  closeMs: 1_000,
   /** Frames kept as received, to be relayed without compressing again. */
   relayCacheBytes: 32 * MiB,
   neighboursMax: 12,
@@ -91,7 +102,10 @@ assertRelation(
   'the largest manifest root fits its limit'
 )
 assertRelation(limits.pageChunksMax * 33 <= limits.manifestBlockBytesMax, 'a page fits its limit')
+assertRelation(
+  limits.nbdRequestBytesMax <= limits.nbdConnectionBytesMax,
+  'the largest NBD request fits its connection'
+)
 assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
-assertRelation(limits.sendBufferPeerBytes <= limits.sendBufferNodeBytes, 'a peer is part of a node')
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
 assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')

@@ -1,0 +1,202 @@
+import {
+  BootswarmError,
+  limits,
+  type ChunkId,
+  type Frame,
+  type RequestClass
+} from '../base/index.ts'
+import { verifiedPlain } from '../image/index.ts'
+import type { Link } from './link.ts'
+import type { Message, PeerAddress, RefusalReason } from './wire.ts'
+
+/** What comes of a request, in the order in which it can happen. */
+export interface DownloadHandlers {
+  onAccepted(link: Link, id: ChunkId, waiting: boolean): void
+  onProgress(link: Link, id: ChunkId, bytes: number): void
+  onRefused(link: Link, id: ChunkId, reason: RefusalReason): void
+  onRedirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void
+  /** Verified: `plain` hashes to `id`. `frame` is what was received, to be relayed as it is. */
+  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void
+  /** The bytes do not hash to `id`. */
+  onCorrupt(link: Link, id: ChunkId, error: BootswarmError): void
+}
+
+interface Download {
+  readonly link: Link
+  readonly id: ChunkId
+  readonly plainLengthMax: number
+  class: RequestClass
+  insist: boolean
+  frame: Frame | undefined
+  received: number
+}
+
+/**
+ * The requests that this node has out, and the frames that come in for them. Every byte of a segment
+ * was asked for: a request is the peer's credit to send one frame of at most `plainLengthMax` bytes,
+ * so memory is bounded by what is requested, whatever a peer sends.
+ */
+export class Downloads {
+  #handlers: DownloadHandlers
+  #next = 1
+  #open = new Map<number, Download>()
+  /** Cancelled, but the peer may not know yet: request → bytes it may still send. */
+  #cancelled = new Map<number, { link: Link; allowance: number }>()
+
+  constructor(handlers: DownloadHandlers) {
+    this.#handlers = handlers
+  }
+
+  /** Asks `link` for a chunk, or changes the class of what was asked before. */
+  request(
+    link: Link,
+    id: ChunkId,
+    requestClass: RequestClass,
+    options: { insist: boolean; plainLengthMax: number }
+  ): void {
+    const known = this.#find(link, id)
+    const request = known?.[0] ?? this.#next++
+    if (known === undefined) {
+      const { plainLengthMax, insist } = options
+      this.#open.set(request, {
+        link,
+        id,
+        plainLengthMax,
+        class: requestClass,
+        insist,
+        frame: undefined,
+        received: 0
+      })
+    } else {
+      known[1].class = requestClass
+    }
+    link.send({ type: 'want', request, class: requestClass, insist: options.insist, id })
+  }
+
+  cancel(link: Link, id: ChunkId): void {
+    const found = this.#find(link, id)
+    if (found === undefined) return
+    const [request, download] = found
+    this.#open.delete(request)
+    const allowance = download.plainLengthMax - download.received
+    this.#cancelled.set(request, { link, allowance })
+    link.send({ type: 'cancel', request })
+  }
+
+  get count(): number {
+    return this.#open.size
+  }
+
+  /** Forgets what was asked of a link that is gone. The caller knows what it had asked. */
+  gone(link: Link): void {
+    for (const [request, download] of this.#open) {
+      if (download.link === link) this.#open.delete(request)
+    }
+    for (const [request, cancelled] of this.#cancelled) {
+      if (cancelled.link === link) this.#cancelled.delete(request)
+    }
+  }
+
+  /** Throws ERR_PEER_PROTOCOL when the peer sends what was not asked for. */
+  receive(
+    link: Link,
+    message: Extract<Message, { type: 'accept' | 'frame' | 'segment' | 'refuse' | 'redirect' }>
+  ): void {
+    const { request } = message
+    const download = this.#open.get(request)
+    if (download === undefined || download.link !== link) {
+      this.#receiveCancelled(link, message)
+      return
+    }
+    switch (message.type) {
+      case 'accept':
+        this.#handlers.onAccepted(link, download.id, message.waiting)
+        return
+      case 'frame':
+        this.#begin(download, message)
+        return
+      case 'segment':
+        this.#fill(request, download, message.bytes)
+        return
+      case 'refuse':
+        this.#open.delete(request)
+        this.#handlers.onRefused(link, download.id, message.reason)
+        return
+      case 'redirect':
+        this.#open.delete(request)
+        this.#handlers.onRedirected(link, download.id, message.to)
+        return
+    }
+  }
+
+  #begin(download: Download, message: Extract<Message, { type: 'frame' }>): void {
+    const { encoding, frameLength, plainLength } = message
+    const fits =
+      plainLength > 0 &&
+      plainLength <= download.plainLengthMax &&
+      frameLength > 0 &&
+      (encoding === 'plain' ? frameLength === plainLength : frameLength < plainLength)
+    if (!fits || download.frame !== undefined) {
+      throw new BootswarmError(
+        'ERR_PEER_PROTOCOL',
+        `peer ${download.link.peerId} announced a frame of ${frameLength} bytes (${plainLength} plain) out of turn or beyond what was asked`
+      )
+    }
+    download.frame = { encoding, plainLength, bytes: Buffer.allocUnsafeSlow(frameLength) }
+  }
+
+  #fill(request: number, download: Download, bytes: Uint8Array): void {
+    const { frame, link, id } = download
+    if (frame === undefined || download.received + bytes.length > frame.bytes.length) {
+      throw new BootswarmError(
+        'ERR_PEER_PROTOCOL',
+        `peer ${link.peerId} sent more bytes of a frame than it announced`
+      )
+    }
+    frame.bytes.set(bytes, download.received)
+    download.received += bytes.length
+    this.#handlers.onProgress(link, id, bytes.length)
+    if (download.received < frame.bytes.length) return
+    this.#open.delete(request)
+    verifiedPlain(id, frame, download.plainLengthMax).then(
+      plain => this.#handlers.onArrived(link, id, plain, frame),
+      (error: unknown) => this.#handlers.onCorrupt(link, id, asCorrupt(error))
+    )
+  }
+
+  /** A cancel crosses what the peer had sent already; no more than one frame of that is taken. */
+  #receiveCancelled(
+    link: Link,
+    message: { type: string; request: number; bytes?: Uint8Array }
+  ): void {
+    const cancelled = this.#cancelled.get(message.request)
+    if (cancelled === undefined || cancelled.link !== link) {
+      throw new BootswarmError(
+        'ERR_PEER_PROTOCOL',
+        `peer ${link.peerId} answered a request that was never made of it`
+      )
+    }
+    cancelled.allowance -= message.bytes?.length ?? 0
+    if (cancelled.allowance < 0) {
+      throw new BootswarmError('ERR_PEER_PROTOCOL', `peer ${link.peerId} ignores a cancel`)
+    }
+    if (message.type === 'refuse' || message.type === 'redirect') {
+      this.#cancelled.delete(message.request)
+    }
+  }
+
+  #find(link: Link, id: ChunkId): [number, Download] | undefined {
+    for (const entry of this.#open) {
+      if (entry[1].link === link && entry[1].id === id) return entry
+    }
+    return undefined
+  }
+}
+
+function asCorrupt(error: unknown): BootswarmError {
+  if (error instanceof BootswarmError) return error
+  return new BootswarmError('ERR_CHUNK_CORRUPT', 'a frame could not be decoded', { cause: error })
+}
+
+/** What a manifest block may take on the wire; chunks are bounded by their image's chunk size. */
+export const blockLengthMax = limits.manifestBlockBytesMax

@@ -1,0 +1,21 @@
+export {
+  isCertifiable,
+  issueCertificate,
+  openCertificate,
+  type Certificate
+} from './certificate.ts'
+export { blockLengthMax, Downloads, type DownloadHandlers } from './downloads.ts'
+export type { EnrolmentRequest } from './enrolment.ts'
+export type { Link } from './link.ts'
+export { peerIdOf } from './node.ts'
+export { Swarm, type SwarmHandlers } from './swarm.ts'
+export { decodeTicket, encodeTicket, isTicketSecret, ticketSecret, type Ticket } from './ticket.ts'
+export { Uploads, type FrameSource } from './uploads.ts'
+export {
+  haveItemsMax,
+  haveMapBytesMax,
+  type MachineReport,
+  type Message,
+  type PeerAddress,
+  type RefusalReason
+} from './wire.ts'

@@ -1,0 +1,91 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { privateKeyFromRaw } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { BootswarmError, limits, systemErrorCode, type SigningKey } from '../base/index.ts'
+
+/** The libp2p peer id (base58) of an Ed25519 key: a machine's name on the network. */
+export function peerIdOf(key: SigningKey): string {
+  return peerIdFromPrivateKey(libp2pKey(key)).toString()
+}
+
+/**
+ * A started libp2p node: TCP, noise, yamux, and nothing of libp2p's internet services. Its defaults
+ * are for hosts among strangers; a rack that powers on at once would be refused, so every limit is
+ * set here. Throws ERR_ADDRESS_IN_USE and ERR_ADDRESS_INVALID for what cannot be listened on.
+ */
+export async function startNode(key: SigningKey, listen: readonly string[]): Promise<Libp2p> {
+  // Buffers that cannot be overtaken are kept small; the option reaches net.Socket's constructor.
+  const socketOptions = {
+    noDelay: true,
+    keepAlive: true,
+    highWaterMark: limits.sendBufferPeerBytes
+  }
+  try {
+    return await createLibp2p({
+      privateKey: libp2pKey(key),
+      addresses: { listen: [...listen] },
+      transports: [
+        tcp({
+          dialOpts: socketOptions,
+          listenOpts: socketOptions,
+          backlog: limits.pendingInboundConnectionsMax,
+          // Silence is judged by our own pings, which also see a peer that hangs.
+          inboundSocketInactivityTimeout: 0,
+          outboundSocketInactivityTimeout: 0
+        })
+      ],
+      connectionEncrypters: [noise()],
+      streamMuxers: [
+        yamux({
+          enableKeepAlive: false,
+          maxInboundStreams: limits.streamsPerConnectionMax,
+          maxOutboundStreams: limits.streamsPerConnectionMax
+        })
+      ],
+      connectionManager: {
+        maxConnections: limits.connectionsMax,
+        maxParallelDials: limits.dialsParallel,
+        maxDialQueueLength: limits.connectionsMax,
+        dialTimeout: limits.dialMs,
+        addressDialTimeout: limits.dialMs,
+        inboundUpgradeTimeout: limits.helloMs,
+        inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
+        maxIncomingPendingConnections: limits.pendingInboundConnectionsMax,
+        reconnectRetries: 0
+      },
+      connectionMonitor: { enabled: false }
+    })
+  } catch (cause) {
+    throw listenError(cause, listen)
+  }
+}
+
+function libp2pKey(key: SigningKey): ReturnType<typeof privateKeyFromRaw> {
+  return privateKeyFromRaw(Buffer.concat([key.seed, key.publicKey]))
+}
+
+function listenError(cause: unknown, listen: readonly string[]): BootswarmError {
+  const addresses = listen.join(', ')
+  const inUse = [cause, (cause as { cause?: unknown }).cause, ...errorsOf(cause)].some(
+    error => systemErrorCode(error) === 'EADDRINUSE' || String(error).includes('EADDRINUSE')
+  )
+  if (inUse) {
+    return new BootswarmError(
+      'ERR_ADDRESS_IN_USE',
+      `cannot listen on ${addresses}: another process does; stop it or choose another --listen`,
+      { cause }
+    )
+  }
+  return new BootswarmError(
+    'ERR_ADDRESS_INVALID',
+    `cannot listen on ${addresses}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause }
+  )
+}
+
+function errorsOf(cause: unknown): unknown[] {
+  return cause instanceof AggregateError ? cause.errors : []
+}

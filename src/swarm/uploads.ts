@@ -1,0 +1,253 @@
+import {
+  BootswarmError,
+  limits,
+  requestClasses,
+  type ChunkId,
+  type Clock,
+  type Frame,
+  type Holding,
+  type Logger,
+  type RequestClass,
+  type ServeDecision,
+  type ServePolicy
+} from '../base/index.ts'
+import type { Link } from './link.ts'
+import type { Message, PeerAddress, RefusalReason } from './wire.ts'
+
+/** Where this node's frames come from. */
+export interface FrameSource {
+  holding(id: ChunkId): Holding
+  /** Undefined when the chunk turns out not to be here, or not intact. */
+  load(id: ChunkId): Promise<Frame | undefined>
+}
+
+interface Upload {
+  readonly link: Link
+  readonly request: number
+  readonly id: ChunkId
+  class: RequestClass
+  state: 'waiting' | 'queued' | 'loading' | 'ready'
+  frame: Frame | undefined
+  offset: number
+}
+
+/** After this many bytes in one go the event loop gets its turn. */
+const burstBytes = 256 * 1024
+
+export interface UploadsInit {
+  readonly policy: ServePolicy
+  readonly source: FrameSource
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The addresses to put into a redirect; undefined for a peer that is not known any more. */
+  addressOf(peerId: string): PeerAddress | undefined
+}
+
+/**
+ * What other peers want of this node. Frames go out in segments: urgent ones first, then prefetch,
+ * then background, over all links; within a class the links take turns.
+ */
+export class Uploads {
+  /** Frame bytes handed to links since the start. */
+  bytesSent = 0
+  #init: UploadsInit
+  #byLink = new Map<Link, Map<number, Upload>>()
+  /** Links with uploads, and whose turn is next among them. */
+  #links: Link[] = []
+  #turn = 0
+  #pumping = false
+
+  constructor(init: UploadsInit) {
+    this.#init = init
+  }
+
+  /** Throws ERR_PEER_PROTOCOL when a peer has more requests open than it may. */
+  want(link: Link, message: Extract<Message, { type: 'want' }>): void {
+    const uploads = this.#byLink.get(link)
+    const known = uploads?.get(message.request)
+    if (known !== undefined) {
+      known.class = message.class
+      return
+    }
+    if (uploads !== undefined && uploads.size >= limits.requestsPerPeerMax) {
+      throw new BootswarmError(
+        'ERR_PEER_PROTOCOL',
+        `peer ${link.peerId} has more than ${limits.requestsPerPeerMax} requests open`
+      )
+    }
+    const { policy, source, clock } = this.#init
+    const want = { peer: link.peerId, ...message }
+    this.#carryOut(link, message, policy.decide(want, source.holding(message.id), clock.now()))
+  }
+
+  cancel(link: Link, request: number): void {
+    const upload = this.#byLink.get(link)?.get(request)
+    if (upload !== undefined) this.#refuse(upload, 'given-up')
+  }
+
+  /** A promised chunk is here now: those who wait for it get it. */
+  arrived(id: ChunkId): void {
+    for (const upload of this.#waitingFor(id)) upload.state = 'queued'
+    this.#pump()
+  }
+
+  /** A promised chunk will not come: those who wait for it must ask elsewhere. */
+  abandoned(id: ChunkId): void {
+    for (const upload of this.#waitingFor(id)) this.#refuse(upload, 'given-up')
+  }
+
+  gone(link: Link): void {
+    this.#forgetLink(link)
+    this.#init.policy.gone(link.peerId)
+  }
+
+  writable(): void {
+    this.#pump()
+  }
+
+  #carryOut(link: Link, want: Extract<Message, { type: 'want' }>, decision: ServeDecision): void {
+    switch (decision.kind) {
+      case 'send':
+      case 'wait': {
+        const waiting = decision.kind === 'wait'
+        this.#add({
+          link,
+          request: want.request,
+          id: want.id,
+          class: want.class,
+          state: waiting ? 'waiting' : 'queued',
+          frame: undefined,
+          offset: 0
+        })
+        link.send({ type: 'accept', request: want.request, waiting })
+        this.#pump()
+        return
+      }
+      case 'redirect': {
+        const to = decision.to.flatMap(peerId => this.#init.addressOf(peerId) ?? [])
+        if (to.length === 0) link.send({ type: 'refuse', request: want.request, reason: 'busy' })
+        else link.send({ type: 'redirect', request: want.request, to })
+        return
+      }
+      case 'refuse':
+        link.send({ type: 'refuse', request: want.request, reason: decision.reason })
+    }
+  }
+
+  #refuse(upload: Upload, reason: RefusalReason): void {
+    this.#forget(upload)
+    this.#init.policy.dropped(upload.link.peerId, upload.id)
+    upload.link.send({ type: 'refuse', request: upload.request, reason })
+  }
+
+  /** Runs until nothing can move: every link is full or nothing is left. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    let burst = 0
+    for (;;) {
+      const upload = this.#nextReady()
+      if (upload === undefined) break
+      burst += this.#sendSegment(upload)
+      if (burst >= burstBytes) {
+        setImmediate(() => {
+          this.#pumping = false
+          this.#pump()
+        })
+        return
+      }
+    }
+    this.#pumping = false
+  }
+
+  #nextReady(): Upload | undefined {
+    for (const wanted of requestClasses) {
+      for (let step = 0; step < this.#links.length; step += 1) {
+        const turn = (this.#turn + step) % this.#links.length
+        const link = this.#links[turn]
+        if (link === undefined || !link.writable) continue
+        const upload = this.#firstOf(link, wanted)
+        if (upload === undefined) continue
+        this.#turn = turn + 1
+        return upload
+      }
+    }
+    return undefined
+  }
+
+  /** The first upload of that class that can move; starts the loading of those that cannot yet. */
+  #firstOf(link: Link, wanted: RequestClass): Upload | undefined {
+    for (const upload of this.#byLink.get(link)?.values() ?? []) {
+      if (upload.class !== wanted || upload.state === 'waiting') continue
+      if (upload.state === 'ready') return upload
+      if (upload.state === 'queued') this.#load(upload)
+      if (upload.state === 'loading') continue
+    }
+    return undefined
+  }
+
+  #load(upload: Upload): void {
+    upload.state = 'loading'
+    this.#init.source
+      .load(upload.id)
+      .catch((error: unknown) => {
+        this.#init.logger.warn('a chunk could not be loaded for a peer', { id: upload.id, error })
+        return undefined
+      })
+      .then(frame => this.#loaded(upload, frame))
+      .catch((error: unknown) => this.#init.logger.warn('a link failed', { error }))
+  }
+
+  #loaded(upload: Upload, frame: Frame | undefined): void {
+    if (this.#byLink.get(upload.link)?.get(upload.request) !== upload) return
+    if (frame === undefined) {
+      this.#refuse(upload, 'not-held')
+      return
+    }
+    upload.frame = frame
+    upload.state = 'ready'
+    this.#pump()
+  }
+
+  #sendSegment(upload: Upload): number {
+    const { link, request, frame, id } = upload
+    if (frame === undefined) return 0
+    if (upload.offset === 0) {
+      const { encoding, plainLength, bytes } = frame
+      link.send({ type: 'frame', request, encoding, frameLength: bytes.length, plainLength })
+    }
+    const segment = frame.bytes.subarray(upload.offset, upload.offset + limits.segmentBytes)
+    link.sendSegment(request, segment)
+    upload.offset += segment.length
+    this.bytesSent += segment.length
+    if (upload.offset === frame.bytes.length) {
+      this.#forget(upload)
+      this.#init.policy.sent(link.peerId, id, this.#init.clock.now())
+    }
+    return segment.length
+  }
+
+  #add(upload: Upload): void {
+    const known = this.#byLink.get(upload.link)
+    if (known === undefined) this.#links.push(upload.link)
+    const uploads = known ?? new Map<number, Upload>()
+    this.#byLink.set(upload.link, uploads.set(upload.request, upload))
+  }
+
+  #forget(upload: Upload): void {
+    const uploads = this.#byLink.get(upload.link)
+    uploads?.delete(upload.request)
+    if (uploads?.size === 0) this.#forgetLink(upload.link)
+  }
+
+  #forgetLink(link: Link): void {
+    this.#byLink.delete(link)
+    this.#links = this.#links.filter(other => other !== link)
+  }
+
+  #waitingFor(id: ChunkId): Upload[] {
+    return [...this.#byLink.values()].flatMap(uploads =>
+      [...uploads.values()].filter(upload => upload.id === id && upload.state === 'waiting')
+    )
+  }
+}
