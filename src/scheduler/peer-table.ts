@@ -1,0 +1,96 @@
+export type PeerRole = 'seed' | 'agent'
+
+export interface PeerState {
+  readonly id: string
+  readonly role: PeerRole
+  /** Requests that are out at the peer. */
+  requests: number
+  /** Moving average of the time from asking to having, in ms. */
+  serviceMs: number
+  heardAt: number
+  /** Until then it is asked only when nobody else can be. */
+  stalledUntil: number
+}
+
+/** Before the first answer: what a peer on the same switch takes. */
+const serviceMsInitial = 5
+const serviceWeight = 0.2
+const stallMs = 1_000
+
+/** The connected peers, how quick each is, and which item not to ask of whom for now. */
+export class PeerTable {
+  #peers = new Map<string, PeerState>()
+  /** item → peer → until when it is not asked. Kept for peers that are not connected too. */
+  #avoided = new Map<number, Map<string, number>>()
+
+  join(id: string, role: PeerRole, now: number): void {
+    this.#peers.set(id, {
+      id,
+      role,
+      requests: 0,
+      serviceMs: serviceMsInitial,
+      heardAt: now,
+      stalledUntil: -Infinity
+    })
+  }
+
+  leave(id: string): void {
+    this.#peers.delete(id)
+  }
+
+  get(id: string): PeerState | undefined {
+    return this.#peers.get(id)
+  }
+
+  all(): PeerState[] {
+    return [...this.#peers.values()]
+  }
+
+  heard(id: string, now: number): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.heardAt = now
+  }
+
+  asked(id: string): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.requests += 1
+  }
+
+  released(id: string): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined && peer.requests > 0) peer.requests -= 1
+  }
+
+  settled(id: string, askedAt: number, now: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    this.released(id)
+    peer.serviceMs += serviceWeight * (now - askedAt - peer.serviceMs)
+    peer.stalledUntil = -Infinity
+  }
+
+  stalled(id: string, now: number): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined) peer.stalledUntil = now + stallMs
+  }
+
+  avoid(id: string, item: number, until: number): void {
+    const peers = this.#avoided.get(item) ?? new Map<string, number>()
+    this.#avoided.set(item, peers.set(id, until))
+  }
+
+  isAvoided(id: string, item: number, now: number): boolean {
+    const peers = this.#avoided.get(item)
+    const until = peers?.get(id)
+    if (peers === undefined || until === undefined) return false
+    if (now < until) return true
+    peers.delete(id)
+    if (peers.size === 0) this.#avoided.delete(item)
+    return false
+  }
+
+  /** An item that is here needs no memory of who could not deliver it. */
+  forgive(item: number): void {
+    this.#avoided.delete(item)
+  }
+}

@@ -1,0 +1,149 @@
+import type {
+  ChunkId,
+  Holding,
+  RequestClass,
+  ServeDecision,
+  ServePolicy,
+  Want
+} from '../base/index.ts'
+
+/** A peer that got the chunk from here, or was told by us where to get it. */
+interface Grant {
+  readonly peer: string
+  /** The peer that we sent it to; undefined when it gets the chunk from us. */
+  readonly parent: string | undefined
+  /** Peers that were sent to this one and have not got the chunk yet. */
+  children: number
+  /** `receiving` and `expected` are hopes with a lease; `held` is what the peer said itself. */
+  state: 'receiving' | 'expected' | 'held'
+  at: number
+}
+
+/** How many may get one chunk from one peer at a time (research/swarm-simulation.md, ablation). */
+const fanOutUrgent = 2
+const fanOutOther = 8
+/** A peer that was to get a chunk and has not said so after this long counts as not having it. */
+const leaseMs = 2_000
+/** Grants remembered for a chunk: enough for a tree; the oldest holders make room. */
+const grantsMax = 64
+
+/**
+ * Decides who gets a chunk from this node. Every chunk grows a tree of its own: a seed sends it once
+ * and names a receiver to whoever asks next; an agent serves a few and then does the same. A peer is
+ * never sent to one that waits for it, so no cycle can form.
+ */
+export class Serving implements ServePolicy {
+  #role: 'seed' | 'agent'
+  #chunks = new Map<ChunkId, Grant[]>()
+
+  constructor(role: 'seed' | 'agent') {
+    this.#role = role
+  }
+
+  decide(want: Want, holding: Holding, now: number): ServeDecision {
+    if (holding === 'absent') return { kind: 'refuse', reason: 'not-held' }
+    const grants = this.#current(want.id, now)
+    this.#remove(grants, want.peer)
+    const fanOut = fanOutOf(want.class)
+    const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
+    const roomHere = this.#role === 'seed' && holding === 'held' ? 0 : fanOut - direct
+    const target = want.insist || roomHere > 0 ? undefined : chooseTarget(grants, want.peer, fanOut)
+    if (target !== undefined) {
+      target.children += 1
+      this.#add(grants, { peer: want.peer, parent: target.peer, state: 'expected', at: now })
+      return { kind: 'redirect', to: [target.peer] }
+    }
+    if (holding === 'promised' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
+    this.#add(grants, { peer: want.peer, parent: undefined, state: 'receiving', at: now })
+    return { kind: holding === 'held' ? 'send' : 'wait' }
+  }
+
+  sent(peer: string, id: ChunkId, now: number): void {
+    const grant = this.#find(peer, id)
+    // The lease begins anew: the peer still has to check and keep what it got.
+    if (grant !== undefined) grant.at = now
+  }
+
+  dropped(peer: string, id: ChunkId): void {
+    const grants = this.#chunks.get(id)
+    if (grants !== undefined) this.#remove(grants, peer)
+  }
+
+  holds(peer: string, id: ChunkId): void {
+    const grants = this.#chunks.get(id)
+    const grant = grants?.find(other => other.peer === peer)
+    if (grants === undefined || grant === undefined || grant.state === 'held') return
+    grant.state = 'held'
+    releaseParent(grants, grant)
+  }
+
+  gone(peer: string): void {
+    for (const grants of this.#chunks.values()) this.#remove(grants, peer)
+  }
+
+  #current(id: ChunkId, now: number): Grant[] {
+    const grants = this.#chunks.get(id) ?? []
+    this.#chunks.set(id, grants)
+    for (const grant of [...grants]) {
+      if (isHope(grant) && now - grant.at > leaseMs) this.#remove(grants, grant.peer)
+    }
+    return grants
+  }
+
+  #find(peer: string, id: ChunkId): Grant | undefined {
+    return this.#chunks.get(id)?.find(grant => grant.peer === peer)
+  }
+
+  #add(grants: Grant[], grant: Omit<Grant, 'children'>): void {
+    grants.push({ ...grant, children: 0 })
+    if (grants.length > grantsMax) {
+      grants.splice(
+        Math.max(
+          0,
+          grants.findIndex(other => other.state === 'held')
+        ),
+        1
+      )
+    }
+  }
+
+  #remove(grants: Grant[], peer: string): void {
+    const index = grants.findIndex(grant => grant.peer === peer)
+    const [grant] = index < 0 ? [] : grants.splice(index, 1)
+    if (grant !== undefined && isHope(grant)) releaseParent(grants, grant)
+  }
+}
+
+function fanOutOf(requestClass: RequestClass): number {
+  return requestClass === 'urgent' ? fanOutUrgent : fanOutOther
+}
+
+function isHope(grant: Grant): boolean {
+  return grant.state !== 'held'
+}
+
+function releaseParent(grants: readonly Grant[], child: Grant): void {
+  const parent = grants.find(grant => grant.peer === child.parent)
+  if (parent !== undefined) parent.children -= 1
+}
+
+/** Who should have the chunk soonest and is asked by the fewest; never one that waits for `asker`. */
+function chooseTarget(grants: readonly Grant[], asker: string, fanOut: number): Grant | undefined {
+  const order = { held: 0, receiving: 1, expected: 2 } as const
+  return grants
+    .filter(grant => grant.children < fanOut && !waitsFor(grants, grant, asker))
+    .sort((a, b) => order[a.state] - order[b.state] || a.children - b.children || a.at - b.at)[0]
+}
+
+function waitsFor(grants: readonly Grant[], grant: Grant, asker: string): boolean {
+  let current: Grant | undefined = grant
+  // A chain is no longer than the list; the bound also ends a list that would go in a circle.
+  for (let step = 0; step <= grants.length; step += 1) {
+    if (current === undefined) return false
+    if (current.peer === asker || current.parent === asker) return true
+    if (!isHope(current)) return false
+    const { parent } = current
+    current = grants.find(other => other.peer === parent)
+  }
+  return true
+}

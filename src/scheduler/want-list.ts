@@ -1,0 +1,78 @@
+import type { Random, RequestClass } from '../base/index.ts'
+
+const levels = { background: 1, prefetch: 2, urgent: 3 } as const
+
+/**
+ * The items still to be had, by class. Background items come in an order that is random and another
+ * on every node, so that neighbours soon have something to give each other.
+ */
+export class WantList {
+  /** 0 for an item that is not wanted, else its level. */
+  #level: Uint8Array
+  #order: Uint32Array
+  /** Nothing in the order before this place is wanted. */
+  #from = 0
+  #urgent = new Set<number>()
+  #prefetch = new Set<number>()
+
+  constructor(itemCount: number, random: Random) {
+    this.#level = new Uint8Array(itemCount)
+    this.#order = shuffled(itemCount, random)
+    this.#from = itemCount
+  }
+
+  set(item: number, requestClass: RequestClass): void {
+    if (item >= this.#level.length) return
+    // A new want may lie anywhere in the order; most are made together, before the first search.
+    if (this.#level[item] === 0) this.#from = 0
+    this.#level[item] = levels[requestClass]
+    move(this.#urgent, item, requestClass === 'urgent')
+    move(this.#prefetch, item, requestClass === 'prefetch')
+  }
+
+  remove(item: number): void {
+    this.#level[item] = 0
+    this.#urgent.delete(item)
+    this.#prefetch.delete(item)
+  }
+
+  urgent(): Iterable<number> {
+    return this.#urgent
+  }
+
+  prefetch(): Iterable<number> {
+    return this.#prefetch
+  }
+
+  /** Up to `most` background items, those that come first in the order. */
+  *background(most: number): Generator<number> {
+    let found = 0
+    let leading = true
+    for (let place = this.#from; place < this.#order.length; place += 1) {
+      const item = this.#order[place] ?? 0
+      const level = this.#level[item]
+      if (leading && level === 0) this.#from = place + 1
+      if (level !== 0) leading = false
+      if (level !== levels.background) continue
+      yield item
+      found += 1
+      if (found === most) return
+    }
+  }
+}
+
+function move(set: Set<number>, item: number, into: boolean): void {
+  if (into) set.add(item)
+  else set.delete(item)
+}
+
+function shuffled(count: number, random: Random): Uint32Array {
+  const order = Uint32Array.from({ length: count }, (_, index) => index)
+  for (let last = count - 1; last > 0; last -= 1) {
+    const other = Math.floor(random.next() * (last + 1))
+    const swapped = order[last] ?? 0
+    order[last] = order[other] ?? 0
+    order[other] = swapped
+  }
+  return order
+}
