@@ -42,6 +42,8 @@ export const limits = {
   nbdReplyBufferBytesMax: 16 * MiB,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
   nbdReadAheadBytesMax: 256 * KiB,
+  /** Memory kept for the next write payloads: 16 of 1 MiB, the largest that kernels send. */
+  nbdIdleBufferBytesMax: 16 * MiB,
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
@@ -50,6 +52,10 @@ export const limits = {
   asideBytesMax: 64 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
   journalIntervalMs: 1_000,
+  /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */
+  journalBytes: 8 * MiB,
+  /** The agent's own blob in the disk metadata: machine key, certificate, peers it knew. */
+  identityBytesMax: 64 * KiB,
 
   // Swarm: what libp2p sets for the open internet, set for a rack that powers on at once.
   /** One agent process a machine, but a test lab or a NAT puts a whole room behind one address. */
@@ -85,6 +91,10 @@ export const limits = {
 
   // Control.
   ticketTtlMsDefault: 24 * 60 * 60 * 1_000,
+  controlRequestMs: 5_000,
+  controlAnswerBytesMax: 16 * MiB,
+  /** Machines that a seed remembers; those that have gone longest ago make room. */
+  machinesMax: 10_000,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

@@ -1,0 +1,93 @@
+import { chmod, rm } from 'node:fs/promises'
+import { isAbsolute, join, resolve } from 'node:path'
+import fastify, { type FastifyInstance } from 'fastify'
+import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { askSeed } from './client.ts'
+import type { SeedStatus } from './status.ts'
+
+export const statusPath = '/v1/status'
+
+/** Where the seed of a store answers to commands on the same host. */
+export function controlSocketPath(storeDir: string): string {
+  return join(isAbsolute(storeDir) ? storeDir : resolve(storeDir), 'seed.sock')
+}
+
+export interface ControlApi {
+  /** `http://HOST:PORT` as bound. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+/**
+ * Serves the seed's status on the store's socket and over HTTP. Throws ERR_STORE_BUSY when a seed
+ * runs on that store already, ERR_ADDRESS_IN_USE and ERR_ADDRESS_INVALID for the HTTP address.
+ */
+export async function startControlApi(init: {
+  readonly storeDir: string
+  readonly http: { readonly host: string; readonly port: number }
+  readonly status: () => SeedStatus
+}): Promise<ControlApi> {
+  const socketPath = controlSocketPath(init.storeDir)
+  await takeOver(socketPath, init.storeDir)
+  const local = api(init.status)
+  const remote = api(init.status)
+  try {
+    await local.listen({ path: socketPath })
+    await chmod(socketPath, 0o600)
+    const url = await listenHttp(remote, init.http)
+    return {
+      url,
+      async close() {
+        await Promise.all([local.close(), remote.close()])
+        await rm(socketPath, { force: true })
+      }
+    }
+  } catch (cause) {
+    await Promise.all([local.close(), remote.close()])
+    throw cause
+  }
+}
+
+function api(status: () => SeedStatus): FastifyInstance {
+  const app = fastify({ forceCloseConnections: true, requestTimeout: 10_000 })
+  app.get(statusPath, () => status())
+  return app
+}
+
+/** A socket left by a seed that was killed is in the way; one that answers belongs to a live seed. */
+async function takeOver(socketPath: string, storeDir: string): Promise<void> {
+  const running = await askSeed(storeDir).then(
+    () => true,
+    () => false
+  )
+  if (running) {
+    throw new BootswarmError(
+      'ERR_STORE_BUSY',
+      `a seed already runs on the store ${storeDir}; stop it or use another --store`
+    )
+  }
+  await rm(socketPath, { force: true })
+}
+
+async function listenHttp(
+  app: FastifyInstance,
+  { host, port }: { host: string; port: number }
+): Promise<string> {
+  try {
+    return await app.listen({ host, port })
+  } catch (cause) {
+    const shown = `${host}:${port}`
+    if (systemErrorCode(cause) === 'EADDRINUSE') {
+      throw new BootswarmError(
+        'ERR_ADDRESS_IN_USE',
+        `--http ${shown} is served by another process; stop it or choose another port`,
+        { cause }
+      )
+    }
+    throw new BootswarmError(
+      'ERR_ADDRESS_INVALID',
+      `cannot listen on --http ${shown}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause }
+    )
+  }
+}

@@ -1,0 +1,38 @@
+import { request } from 'node:http'
+import { BootswarmError, limits } from '../base/index.ts'
+import { controlSocketPath, statusPath } from './api.ts'
+import type { SeedStatus } from './status.ts'
+
+/** A store directory, or the `http://HOST:PORT` of a seed elsewhere. Throws ERR_SEED_NOT_RUNNING. */
+export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
+  const isUrl = /^https?:\/\//.test(storeOrUrl)
+  const options = isUrl ? {} : { socketPath: controlSocketPath(storeOrUrl) }
+  const url = new URL(statusPath, isUrl ? storeOrUrl : 'http://seed')
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown): void => {
+      const where = isUrl ? storeOrUrl : `the store ${storeOrUrl}`
+      const message = `no seed answers on ${where}; start one with: bootswarm seed --store DIR`
+      reject(new BootswarmError('ERR_SEED_NOT_RUNNING', message, { cause }))
+    }
+    const signal = AbortSignal.timeout(limits.controlRequestMs)
+    const sent = request(url, { ...options, signal }, response => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (piece: string) => {
+        body += piece
+        if (body.length > limits.controlAnswerBytesMax) sent.destroy(new Error('answer too long'))
+      })
+      response.on('error', fail)
+      response.on('end', () => {
+        try {
+          if (response.statusCode !== 200) throw new Error(`HTTP status ${response.statusCode}`)
+          resolve(JSON.parse(body) as SeedStatus)
+        } catch (cause) {
+          fail(cause)
+        }
+      })
+    })
+    sent.on('error', fail)
+    sent.end()
+  })
+}

@@ -1,0 +1,68 @@
+import { limits, type Clock } from '../base/index.ts'
+import type { MachineStatus } from './status.ts'
+
+type Report = Omit<MachineStatus, 'name' | 'peerId' | 'seenSecondsAgo'>
+
+interface Machine {
+  name: string
+  report: Report
+  seenAt: number
+}
+
+const unknown: Report = {
+  state: 'connected',
+  image: '',
+  present: 0,
+  rate: 0,
+  bytesFromSeed: 0,
+  bytesFromPeers: 0
+}
+
+/** The machines that this seed has met since it started. */
+export class Machines {
+  #clock: Clock
+  #machines = new Map<string, Machine>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  joined(peerId: string, name: string): void {
+    const known = this.#machines.get(peerId)
+    this.#machines.delete(peerId)
+    const report = known === undefined ? unknown : { ...known.report, state: 'connected' }
+    this.#machines.set(peerId, { name, report, seenAt: this.#clock.now() })
+    this.#forgetOldest()
+  }
+
+  reported(peerId: string, report: Report): void {
+    const machine = this.#machines.get(peerId)
+    if (machine === undefined) return
+    machine.report = report
+    machine.seenAt = this.#clock.now()
+  }
+
+  left(peerId: string): void {
+    const machine = this.#machines.get(peerId)
+    if (machine !== undefined) machine.report = { ...machine.report, state: 'gone', rate: 0 }
+  }
+
+  list(): MachineStatus[] {
+    const now = this.#clock.now()
+    return [...this.#machines].map(([peerId, { name, report, seenAt }]) => ({
+      name,
+      peerId,
+      ...report,
+      seenSecondsAgo: Math.round((now - seenAt) / 1000)
+    }))
+  }
+
+  #forgetOldest(): void {
+    if (this.#machines.size <= limits.machinesMax) return
+    for (const [peerId, machine] of this.#machines) {
+      if (machine.report.state !== 'gone') continue
+      this.#machines.delete(peerId)
+      return
+    }
+  }
+}

@@ -1,0 +1,29 @@
+/** What `bootswarm status --json` prints and the seed's HTTP API answers; one object. */
+export interface SeedStatus {
+  readonly seed: {
+    readonly name: string
+    readonly peerId: string
+    readonly addresses: readonly string[]
+    readonly uptimeSeconds: number
+    /** Chunk payload handed to peers since the start. */
+    readonly bytesSent: number
+  }
+  readonly images: readonly { readonly name: string; readonly tag: string; readonly cid: string }[]
+  readonly machines: readonly MachineStatus[]
+}
+
+export interface MachineStatus {
+  readonly name: string
+  readonly peerId: string
+  /** As the machine last said; `gone` when its link has ended. */
+  readonly state: string
+  /** CID of the image that it runs; empty until it says so. */
+  readonly image: string
+  /** 0 to 1. */
+  readonly present: number
+  /** Payload bytes a second. */
+  readonly rate: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+  readonly seenSecondsAgo: number
+}
