@@ -27,6 +27,14 @@ export const limits = {
   /** A signed release: two names, a CID, two numbers, a signature. */
   releaseBytesMax: 4 * KiB,
 
+  // Store.
+  /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */
+  packBytesMax: 1024 * MiB,
+  /** Records written but not yet flushed and indexed: what a crashed import does again. */
+  unsyncedBytesMax: 64 * MiB,
+  /** How long a chunk that was put may stay unknown to other processes. */
+  unsyncedMs: 1_000,
+
   // NBD.
   /** What NBD's proto.md asks a server to take without negotiation. */
   nbdRequestBytesMax: 32 * MiB,
@@ -34,12 +42,10 @@ export const limits = {
   nbdOptionsMax: 64,
   nbdConnectionsMax: 256,
   nbdHandshakeMs: 10_000,
-  /** Bytes of read and write payload that one connection may have in the server at once. */
+  /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
   /** A kernel has 128 requests under way on a connection, fio and nbdcopy fewer. */
   nbdConnectionRequestsMax: 1_024,
-  /** Replies that a client has not taken yet; above this no further request of its is begun. */
-  nbdReplyBufferBytesMax: 16 * MiB,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
   nbdReadAheadBytesMax: 256 * KiB,
   /** Memory kept for the next write payloads: 16 of 1 MiB, the largest that kernels send. */
@@ -85,12 +91,19 @@ export const limits = {
   relayCacheBytes: 32 * MiB,
   neighboursMax: 12,
   peersIntroducedMax: 32,
+  /** Peers that an agent remembers the addresses of. */
+  peersKnownMax: 256,
+  /** Haves are collected this long: 300 ms slowed the simulated lab, 75 ms is enough for it. */
+  haveIntervalMs: 75,
+  /** A read that nobody could answer for this long is worth a line on the console. */
+  starvedMs: 2_000,
   pingIntervalMs: 2_000,
   /** A peer that sends nothing for this long, pings unanswered, is gone. */
   peerSilentMs: 10_000,
 
   // Control.
-  ticketTtlMsDefault: 24 * 60 * 60 * 1_000,
+  /** Manifests that a seed keeps in memory: 40 bytes a chunk. */
+  manifestsHeldMax: 8,
   controlRequestMs: 5_000,
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */

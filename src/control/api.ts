@@ -1,16 +1,8 @@
 import { chmod, rm } from 'node:fs/promises'
-import { isAbsolute, join, resolve } from 'node:path'
 import fastify, { type FastifyInstance } from 'fastify'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
-import { askSeed } from './client.ts'
+import { askSeed, controlSocketPath, statusPath } from './client.ts'
 import type { SeedStatus } from './status.ts'
-
-export const statusPath = '/v1/status'
-
-/** Where the seed of a store answers to commands on the same host. */
-export function controlSocketPath(storeDir: string): string {
-  return join(isAbsolute(storeDir) ? storeDir : resolve(storeDir), 'seed.sock')
-}
 
 export interface ControlApi {
   /** `http://HOST:PORT` as bound. */

@@ -1,7 +1,14 @@
 import { request } from 'node:http'
+import { join, resolve } from 'node:path'
 import { BootswarmError, limits } from '../base/index.ts'
-import { controlSocketPath, statusPath } from './api.ts'
 import type { SeedStatus } from './status.ts'
+
+export const statusPath = '/v1/status'
+
+/** Where the seed of a store answers to commands on the same host. */
+export function controlSocketPath(storeDir: string): string {
+  return join(resolve(storeDir), 'seed.sock')
+}
 
 /** A store directory, or the `http://HOST:PORT` of a seed elsewhere. Throws ERR_SEED_NOT_RUNNING. */
 export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {

@@ -7,8 +7,8 @@ import { WantList } from './want-list.ts'
 // chunks by position, then its manifest pages. Pure: state + event + now → actions (DESIGN, Rooms).
 
 export type FetchEvent =
-  /** Somebody needs the item; a lower class than before says that the need has passed. */
-  | { readonly type: 'want'; readonly item: number; readonly class: RequestClass }
+  /** Somebody needs the items; a lower class than before says that the need has passed. */
+  | { readonly type: 'want'; readonly items: readonly number[]; readonly class: RequestClass }
   /** The item is here, or is needed no more. */
   | { readonly type: 'settled'; readonly item: number }
   | { readonly type: 'peer'; readonly peer: string; readonly role: PeerRole }
@@ -135,7 +135,7 @@ export class Fetching {
   #take(event: FetchEvent, now: number): FetchAction[] {
     switch (event.type) {
       case 'want':
-        this.#wants.set(event.item, event.class)
+        for (const item of event.items) this.#wants.set(item, event.class)
         return []
       case 'settled':
         return this.#settle(event.item, now)

@@ -123,7 +123,7 @@ function isHope(grant: Grant): boolean {
 }
 
 function releaseParent(grants: readonly Grant[], child: Grant): void {
-  const parent = grants.find(grant => grant.peer === child.parent)
+  const parent = parentOf(grants, child)
   if (parent !== undefined) parent.children -= 1
 }
 
@@ -142,8 +142,11 @@ function waitsFor(grants: readonly Grant[], grant: Grant, asker: string): boolea
     if (current === undefined) return false
     if (current.peer === asker || current.parent === asker) return true
     if (!isHope(current)) return false
-    const { parent } = current
-    current = grants.find(other => other.peer === parent)
+    current = parentOf(grants, current)
   }
   return true
+}
+
+function parentOf(grants: readonly Grant[], child: Grant): Grant | undefined {
+  return grants.find(grant => grant.peer === child.parent)
 }

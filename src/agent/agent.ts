@@ -1,0 +1,310 @@
+import { BootswarmError, systemClock, systemRandom, type ChunkId } from '../base/index.ts'
+import { TargetDisk, type VerifyReport } from '../disk/index.ts'
+import { imageCidText, idOfCidText, Manifest, openRelease, type ImageRoot } from '../image/index.ts'
+import {
+  formatNbdAddress,
+  parseNbdAddress,
+  startNbdServer,
+  type NbdAddress,
+  type NbdServer
+} from '../nbd/index.ts'
+import type { AgentEvent } from '../observe/index.ts'
+import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { Completion } from './completion.ts'
+import { encodeIdentity, type Identity } from './identity.ts'
+import { ImageFinder, type FoundImage } from './image-finder.ts'
+import { Items } from './items.ts'
+import { keepRoot, keptManifest } from './kept-manifest.ts'
+import { recallMachine, type Machine } from './machine.ts'
+import { Membership } from './membership.ts'
+import { defaultListen, type AgentOptions } from './options.ts'
+import { Peering } from './peering.ts'
+import { RelayCache } from './relay-cache.ts'
+import { Reporter } from './reporter.ts'
+import { Session } from './session.ts'
+import { Traffic } from './traffic.ts'
+
+type PinnedImage = Pick<ImageRoot, 'imageId' | 'size' | 'chunkSize' | 'chunkCount'>
+
+const identityIntervalMs = 30_000
+
+/**
+ * The process on a machine that is being deployed: shows the image as a block device at once, brings
+ * it onto the target disk, and serves what it has to its peers.
+ */
+export class Agent {
+  /** Settles when the agent cannot go on; rejects with the reason. */
+  readonly failed = Promise.withResolvers<never>()
+  /** Resolves when the disk is complete and verified. */
+  readonly completed = Promise.withResolvers<void>()
+  readonly #options: AgentOptions
+  readonly #ticket: Ticket
+  readonly #nbdAddress: NbdAddress
+  readonly #relay = new RelayCache()
+  readonly #traffic = new Traffic()
+  readonly #stopping = new AbortController()
+  #machine!: Machine
+  #identity!: Identity
+  #peering!: Peering
+  #membership!: Membership
+  #disk!: TargetDisk
+  #session: Session | undefined
+  #reporter: Reporter | undefined
+  #nbd: NbdServer | undefined
+  #identityTimer: NodeJS.Timeout | undefined
+
+  /** Throws ERR_TICKET_INVALID, ERR_ADDRESS_INVALID, … for options that can never work. */
+  constructor(options: AgentOptions) {
+    this.#options = options
+    this.#ticket = decodeTicket(options.ticket)
+    this.#nbdAddress = parseNbdAddress(options.nbd)
+    // Whoever awaits them decides; nobody awaiting is no crash.
+    this.failed.promise.catch(() => {})
+  }
+
+  /**
+   * Resolves when the NBD socket answers; until a seed has been reached that may take any time, on a
+   * disk that knows its image none. Rejects with what only the user can mend.
+   */
+  async start(): Promise<void> {
+    const options = this.#options
+    this.#machine = await recallMachine(options, this.#ticket.labKey)
+    this.#identity = this.#machine.identity
+    await this.#join()
+    const { image, found, replaces } = await this.#chooseImage()
+    this.#disk = await this.#openDisk(image, replaces)
+    if (found !== undefined) await keepRoot(this.#disk, found.rootBytes)
+    await this.#keepIdentity()
+    this.#nbd = await this.#serve(image)
+    this.#emit(this.#readyEvent(image))
+    this.#background(this.#stream(image, found?.root))
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the agent is stopping'))
+    clearInterval(this.#identityTimer)
+    this.#reporter?.stop()
+    this.#session?.stop()
+    ;(this.#membership as Membership | undefined)?.stop()
+    await this.#nbd?.close()
+    await (this.#disk as TargetDisk | undefined)?.close()
+    await (this.#peering as Peering | undefined)?.stop()
+  }
+
+  /** What the disk is pinned to, unless the user wants it otherwise; else what the name means now. */
+  async #chooseImage(): Promise<{
+    image: PinnedImage
+    found: FoundImage | undefined
+    /** The disk is to be taken from what it holds now. */
+    replaces: boolean
+  }> {
+    const { force = false, redeploy = false, image: asked } = this.#options
+    const { pinned } = this.#machine
+    if (pinned !== undefined && !force && !redeploy) {
+      this.#checkPinned(pinned.image, asked)
+      return { image: pinned.image, found: undefined, replaces: false }
+    }
+    const found = await this.#untilFailure(this.#finder(undefined).find(this.#signal))
+    const isSame = found.root.imageId === pinned?.image.imageId
+    return { image: found.root, found, replaces: force || (redeploy && !isSame) }
+  }
+
+  /** A name may have moved on, and then says so later; a CID is one image for ever. */
+  #checkPinned(pinned: PinnedImage, asked: string): void {
+    const imageId = idOfCidText(asked)
+    if (imageId === undefined || imageId === pinned.imageId) return
+    throw new BootswarmError(
+      'ERR_TARGET_FOREIGN',
+      `the disk ${this.#options.disk} is being given the image ${imageCidText(pinned.imageId)}; to switch to ${asked} add --redeploy`
+    )
+  }
+
+  get #signal(): AbortSignal {
+    return this.#stopping.signal
+  }
+
+  async #join(): Promise<void> {
+    const { logger, listen } = this.#options
+    const { key, certificate, peers } = this.#identity
+    const { labKey } = this.#ticket
+    this.#peering = await Peering.start({
+      key,
+      labKey,
+      listen: listen ?? defaultListen,
+      relay: this.#relay,
+      logger,
+      onPeers: found => {
+        for (const peer of found) this.#membership.learn(peer)
+      }
+    })
+    this.#membership = new Membership({
+      swarm: this.#peering.swarm,
+      ticket: this.#ticket,
+      name: this.#machine.name,
+      logger,
+      certificate,
+      peers,
+      onCertified: signed => {
+        this.#identity = { ...this.#identity, certificate: signed }
+        this.#background(this.#keepIdentity())
+      },
+      onAlone: addresses => {
+        this.#emit({ event: 'unreachable', seconds: seconds(), addresses })
+      }
+    })
+    this.#background(this.#membership.run())
+  }
+
+  #finder(imageId: ChunkId | undefined): ImageFinder {
+    const { labKey } = this.#ticket
+    return new ImageFinder({ peering: this.#peering, labKey, image: this.#options.image, imageId })
+  }
+
+  #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
+    const { disk, metadata, logger } = this.#options
+    return TargetDisk.open({
+      path: disk,
+      metadataPath: metadata,
+      image,
+      labKey: this.#ticket.labKey,
+      force: replaces,
+      logger,
+      onNeed: (position, why) => this.#session?.transfer.need(position, why),
+      onNeedless: position => this.#session?.transfer.needless(position),
+      onServable: position => this.#session?.servable(position, true),
+      onWithdrawn: position => this.#session?.servable(position, false)
+    })
+  }
+
+  async #serve(image: PinnedImage): Promise<NbdServer> {
+    const { insecure, logger } = this.#options
+    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    return startNbdServer({
+      address: this.#nbdAddress,
+      exports: [{ name: '', description, device: this.#disk, readOnly: false }],
+      insecure,
+      logger
+    })
+  }
+
+  /** From here on the machine can work; the rest happens behind its back. */
+  async #stream(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<void> {
+    const manifest = await this.#manifest(image, foundRoot)
+    const { logger, image: asked } = this.#options
+    const items = new Items(manifest)
+    const completion = new Completion({
+      disk: this.#disk,
+      manifest,
+      logger,
+      signal: this.#signal,
+      onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onComplete: report => this.#onComplete(report),
+      onBad: position => this.#session?.transfer.refetch(position)
+    })
+    const session = new Session({
+      items,
+      disk: this.#disk,
+      peering: this.#peering,
+      membership: this.#membership,
+      relay: this.#relay,
+      traffic: this.#traffic,
+      random: systemRandom,
+      logger,
+      name: idOfCidText(asked) === undefined ? asked : undefined,
+      onRelease: signed => this.#checkNewer(signed, image),
+      onDiskError: error => logger.warn('the target disk failed', { error }),
+      onArrival: () => this.#background(completion.check())
+    })
+    this.#session = session
+    session.start()
+    this.#reporter = new Reporter({
+      imageId: image.imageId,
+      disk: this.#disk,
+      swarm: this.#peering.swarm,
+      transfer: session.transfer,
+      traffic: this.#traffic,
+      clock: systemClock,
+      state: () => completion.state,
+      emit: event => this.#emit(event)
+    })
+    this.#identityTimer = setInterval(() => {
+      this.#background(this.#keepIdentity())
+    }, identityIntervalMs)
+    await completion.check()
+  }
+
+  async #manifest(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<Manifest> {
+    if (foundRoot !== undefined) return new Manifest(foundRoot)
+    const kept = await keptManifest(this.#disk, image.imageId)
+    if (kept !== undefined) return kept
+    // The machine lost power between pinning the image and keeping its root.
+    const { root, rootBytes } = await this.#finder(image.imageId).find(this.#signal)
+    await keepRoot(this.#disk, rootBytes)
+    return new Manifest(root)
+  }
+
+  #onComplete(report: VerifyReport | undefined): void {
+    this.#emit({ event: 'complete', ...this.#finished(report, true) })
+    this.#reporter?.now()
+    this.completed.resolve()
+  }
+
+  #finished(report: VerifyReport | undefined, verified: boolean) {
+    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
+    return {
+      seconds: seconds(),
+      bytesFromSeed,
+      bytesFromPeers,
+      bytesLocal,
+      verified,
+      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
+      unverifiableBytes: report?.unverifiableBytes ?? 0
+    }
+  }
+
+  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
+    if (signed.length === 0) return
+    const release = openRelease(this.#ticket.labKey, signed)
+    if (release.imageId === image.imageId) return
+    const newer = imageCidText(release.imageId)
+    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  }
+
+  async #keepIdentity(): Promise<void> {
+    // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
+    if ((this.#disk as TargetDisk | undefined) === undefined) return
+    const peers = this.#membership.peers()
+    await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
+  }
+
+  #readyEvent(image: PinnedImage): AgentEvent {
+    const { presentChunks, chunkCount } = this.#disk.progress()
+    return {
+      event: 'ready',
+      nbd: this.#nbd?.address ?? formatNbdAddress(this.#nbdAddress),
+      size: image.size,
+      image: imageCidText(image.imageId),
+      name: this.#machine.name,
+      present: presentChunks / chunkCount
+    }
+  }
+
+  #emit(event: AgentEvent): void {
+    if (!this.#signal.aborted || event.event === 'stopped') this.#options.onEvent(event)
+  }
+
+  #background(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (!this.#signal.aborted) this.failed.reject(error)
+    })
+  }
+
+  #untilFailure<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.failed.promise])
+  }
+}
+
+/** Since the process started. */
+function seconds(): number {
+  return Math.round(performance.now()) / 1000
+}

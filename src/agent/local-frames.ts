@@ -1,0 +1,76 @@
+import type { ChunkId, Frame, Holding, Logger } from '../base/index.ts'
+import type { TargetDisk } from '../disk/index.ts'
+import { chunkIdOf, encodeFrame, verifiedPlain } from '../image/index.ts'
+import type { FrameSource } from '../swarm/index.ts'
+import type { Items } from './items.ts'
+import { keptPage } from './kept-manifest.ts'
+import type { RelayCache } from './relay-cache.ts'
+
+export interface LocalFramesInit {
+  readonly items: Items
+  readonly disk: TargetDisk
+  readonly relay: RelayCache
+  readonly logger: Logger
+  isPromised(item: number): boolean
+  /** What the disk holds of a chunk is not what the image has. */
+  onRotten(position: number): void
+}
+
+/** The frames that this machine can serve: those it just received, then what its disk holds. */
+export class LocalFrames implements FrameSource {
+  #init: LocalFramesInit
+
+  constructor(init: LocalFramesInit) {
+    this.#init = init
+  }
+
+  holding(id: ChunkId): Holding {
+    const { items, disk, relay } = this.#init
+    if (relay.has(id)) return 'held'
+    const page = items.pagesOf(id)[0]
+    if (page !== undefined && items.manifest.hasPage(page)) return 'held'
+    if (items.manifest.positionsOf(id).some(position => disk.servable(position))) return 'held'
+    const item = items.itemOf(id)
+    return item !== undefined && this.#init.isPromised(item) ? 'promised' : 'absent'
+  }
+
+  async load(id: ChunkId): Promise<Frame | undefined> {
+    const { items, disk, relay } = this.#init
+    const relayed = relay.get(id)
+    if (relayed !== undefined) return relayed
+    const page = items.pagesOf(id)[0]
+    const frame = page === undefined ? await this.#fromDisk(id) : await pageFrame(disk, page, id)
+    if (frame !== undefined) relay.put(id, frame)
+    return frame
+  }
+
+  /** The plain bytes of a chunk that lies somewhere on this disk, checked; undefined if it does not. */
+  async plain(id: ChunkId): Promise<Uint8Array | undefined> {
+    const { items, disk } = this.#init
+    for (const position of items.manifest.positionsOf(id)) {
+      if (!disk.servable(position)) continue
+      const pristine = await disk.pristine(position)
+      if (pristine === undefined) continue
+      const plain =
+        'plain' in pristine
+          ? pristine.plain
+          : await verifiedPlain(id, pristine.frame, items.plainLengthMax(position)).catch(
+              () => undefined
+            )
+      if (plain !== undefined && chunkIdOf(plain) === id) return plain
+      this.#init.logger.warn('a chunk on the local disk is not what it was', { position })
+      this.#init.onRotten(position)
+    }
+    return undefined
+  }
+
+  async #fromDisk(id: ChunkId): Promise<Frame | undefined> {
+    const plain = await this.plain(id)
+    return plain === undefined ? undefined : encodeFrame(plain)
+  }
+}
+
+async function pageFrame(disk: TargetDisk, page: number, id: ChunkId): Promise<Frame | undefined> {
+  const bytes = await keptPage(disk, page, id)
+  return bytes === undefined ? undefined : encodeFrame(bytes)
+}

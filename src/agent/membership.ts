@@ -1,0 +1,156 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { multiaddr } from '@multiformats/multiaddr'
+import { BootswarmError, limits, type Logger } from '../base/index.ts'
+import type { PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
+
+export interface MembershipInit {
+  readonly swarm: Swarm
+  readonly ticket: Ticket
+  readonly name: string
+  readonly logger: Logger
+  /** From an earlier start, if any. */
+  readonly certificate: Uint8Array | undefined
+  readonly peers: readonly PeerAddress[]
+  onCertified(certificate: Uint8Array): void
+  /** Nobody can be reached; called again every few seconds while that lasts. */
+  onAlone(seeds: readonly string[], why: string): void
+}
+
+/** Failures that trying again does not mend: they are the user's to act upon. */
+const finalCodes = new Set(['ERR_TICKET_INVALID', 'ERR_PEER_UNTRUSTED', 'ERR_FORMAT_VERSION'])
+const retryMsMin = 200
+const retryMsMax = 5_000
+const aloneMs = 2_000
+
+/**
+ * Keeps this machine in the swarm: gets its certificate once, then connects to the seeds and to a
+ * few peers, again and again, for as long as it runs. Peers of an earlier start will do when every
+ * seed is dead.
+ */
+export class Membership {
+  #init: MembershipInit
+  #known = new Map<string, PeerAddress>()
+  #seeds: readonly PeerAddress[]
+  #stop = new AbortController()
+  #certified: boolean
+  #lastFailure = 'no answer'
+
+  constructor(init: MembershipInit) {
+    this.#init = init
+    this.#seeds = seedsOf(init.ticket)
+    this.#certified = init.certificate !== undefined
+    if (init.certificate !== undefined) init.swarm.certificate = init.certificate
+    for (const peer of init.peers) this.learn(peer)
+  }
+
+  /** Peers worth remembering across a restart: those connected now first. */
+  peers(): PeerAddress[] {
+    const { swarm } = this.#init
+    const linked = swarm.links().flatMap(link => swarm.addressOf(link.peerId) ?? [])
+    const others = [...this.#known.values()].filter(peer => swarm.link(peer.peerId) === undefined)
+    return [...linked, ...others].slice(0, limits.peersIntroducedMax)
+  }
+
+  /** A peer that somebody told us of: one of those to connect to. */
+  learn(peer: PeerAddress): void {
+    if (peer.peerId === this.#init.swarm.peerId) return
+    this.#known.delete(peer.peerId)
+    this.#known.set(peer.peerId, peer)
+    if (this.#known.size > limits.peersKnownMax) {
+      const [oldest] = this.#known.keys()
+      if (oldest !== undefined) this.#known.delete(oldest)
+    }
+  }
+
+  addressOf(peerId: string): PeerAddress | undefined {
+    return this.#known.get(peerId) ?? this.#seeds.find(seed => seed.peerId === peerId)
+  }
+
+  /** Resolves when stopped; rejects with what only the user can mend. */
+  async run(): Promise<void> {
+    let retryMs = retryMsMin
+    let aloneSince = performance.now()
+    while (!this.#stop.signal.aborted) {
+      await this.#connectAll()
+      if (this.#init.swarm.links().length > 0) {
+        aloneSince = performance.now()
+        retryMs = retryMsMin
+      } else if (performance.now() - aloneSince >= aloneMs) {
+        aloneSince = performance.now()
+        this.#init.onAlone(this.#init.ticket.seeds, this.#lastFailure)
+      }
+      await this.#pause(retryMs)
+      retryMs = Math.min(retryMs * 1.5, retryMsMax)
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  async #connectAll(): Promise<void> {
+    if (!this.#certified && !(await this.#enrol())) return
+    const { swarm } = this.#init
+    const missing = [...this.#seeds, ...this.#neighboursToTry()].filter(
+      peer => swarm.link(peer.peerId) === undefined
+    )
+    await Promise.all(
+      missing.map(peer =>
+        swarm.connect(peer).catch((error: unknown) => this.#failed(peer.peerId, error))
+      )
+    )
+  }
+
+  #neighboursToTry(): PeerAddress[] {
+    const { swarm } = this.#init
+    const seeds = new Set(this.#seeds.map(seed => seed.peerId))
+    const neighbours = swarm.links().filter(link => !seeds.has(link.peerId)).length
+    const free = Math.max(0, limits.neighboursMax - neighbours)
+    return [...this.#known.values()]
+      .filter(peer => swarm.link(peer.peerId) === undefined)
+      .reverse()
+      .slice(0, free)
+  }
+
+  async #enrol(): Promise<boolean> {
+    const { swarm, ticket, name } = this.#init
+    for (const address of ticket.seeds) {
+      if (this.#stop.signal.aborted) return false
+      try {
+        const certificate = await swarm.enrol(address, ticket, name)
+        swarm.certificate = certificate
+        this.#certified = true
+        this.#init.onCertified(certificate)
+        return true
+      } catch (error) {
+        if (error instanceof BootswarmError && finalCodes.has(error.code)) throw error
+        this.#failed(address, error)
+      }
+    }
+    return false
+  }
+
+  #failed(peer: string, error: unknown): void {
+    this.#lastFailure = error instanceof Error ? error.message : String(error)
+    this.#init.logger.debug('a peer was not reached', { peer, error: this.#lastFailure })
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {
+      // Stopped while waiting; the loop sees it.
+    })
+  }
+}
+
+/** The ticket lists addresses; those of one peer are tried together. */
+function seedsOf(ticket: Ticket): PeerAddress[] {
+  const addresses = new Map<string, string[]>()
+  for (const text of ticket.seeds) {
+    const part = multiaddr(text)
+      .getComponents()
+      .find(component => component.name === 'p2p')
+    const peerId = part?.value ?? ''
+    addresses.set(peerId, [...(addresses.get(peerId) ?? []), text])
+  }
+  return [...addresses].map(([peerId, list]) => ({ peerId, addresses: list }))
+}

@@ -1,0 +1,26 @@
+import type { Logger } from '../base/index.ts'
+import type { AgentEvent } from '../observe/index.ts'
+
+export interface AgentOptions {
+  readonly ticket: string
+  /** A name, a name and tag, or a CID. */
+  readonly image: string
+  /** The target disk: a file, made if absent, or a block device. */
+  readonly disk: string
+  /** `unix:PATH` or `HOST:PORT`. */
+  readonly nbd: string
+  /** Default: the host name and the end of the peer id. */
+  readonly name?: string
+  readonly metadata?: string
+  readonly listen?: readonly string[]
+  readonly insecure?: boolean
+  /** Take the disk whatever it holds. */
+  readonly force?: boolean
+  /** Switch to what the image's name means now. */
+  readonly redeploy?: boolean
+  readonly logger: Logger
+  onEvent(event: AgentEvent): void
+}
+
+/** Any free port of every address: peers learn it from the hello. */
+export const defaultListen = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']

@@ -1,0 +1,215 @@
+import {
+  limits,
+  systemClock,
+  type ChunkId,
+  type Frame,
+  type Logger,
+  type SigningKey
+} from '../base/index.ts'
+import { Serving } from '../scheduler/index.ts'
+import {
+  Downloads,
+  Swarm,
+  Uploads,
+  type DownloadHandlers,
+  type FrameSource,
+  type Link,
+  type Message,
+  type PeerAddress
+} from '../swarm/index.ts'
+import type { RelayCache } from './relay-cache.ts'
+
+/** Who gets what the peers say; until the image is known, nobody does. */
+export interface PeeringSession extends DownloadHandlers, FrameSource {
+  onPeer(link: Link): void
+  onGone(link: Link): void
+  onHeard(link: Link): void
+  onExchange(link: Link, message: ExchangeMessage): void
+  /** Signed bytes, not checked yet; empty when the seed knows no such name. */
+  onRelease(link: Link, signed: Uint8Array): void
+}
+
+export type ExchangeMessage = Extract<
+  Message,
+  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' }
+>
+
+export interface PeeringInit {
+  readonly key: SigningKey
+  readonly labKey: Uint8Array
+  readonly listen: readonly string[]
+  readonly relay: RelayCache
+  readonly logger: Logger
+  onPeers(peers: readonly PeerAddress[]): void
+}
+
+/** After this many chunks that do not hash to their name a peer is shut out. */
+const corruptChunksMax = 2
+
+/**
+ * This machine among its peers: one swarm, what is asked of others, what others ask. It knows
+ * messages, not images: what they mean for the image is the session's business.
+ */
+export class Peering {
+  readonly downloads: Downloads
+  readonly uploads: Uploads
+  #init: PeeringInit
+  #swarm!: Swarm
+  #session: PeeringSession | undefined
+  #serving = new Serving('agent')
+  #corrupt = new Map<string, number>()
+  #heardAt = new Map<Link, number>()
+  #pings: NodeJS.Timeout
+
+  static async start(init: PeeringInit): Promise<Peering> {
+    const peering = new Peering(init)
+    try {
+      peering.#swarm = await Swarm.start({
+        key: init.key,
+        labKey: init.labKey,
+        listen: init.listen,
+        logger: init.logger,
+        handlers: {
+          onPeer: link => peering.#onPeer(link),
+          onMessage: (link, message) => peering.#receive(link, message),
+          onWritable: () => peering.uploads.writable(),
+          onGone: link => peering.#onGone(link)
+        }
+      })
+    } catch (error) {
+      clearInterval(peering.#pings)
+      throw error
+    }
+    return peering
+  }
+
+  private constructor(init: PeeringInit) {
+    this.#init = init
+    const session = (): PeeringSession | undefined => this.#session
+    this.downloads = new Downloads({
+      onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
+      onProgress: (link, id, bytes) => session()?.onProgress(link, id, bytes),
+      onRefused: (link, id, reason) => session()?.onRefused(link, id, reason),
+      onRedirected: (link, id, to) => session()?.onRedirected(link, id, to),
+      onArrived: (link, id, plain, frame) => session()?.onArrived(link, id, plain, frame),
+      onCorrupt: (link, id, error) => {
+        this.#distrust(link)
+        session()?.onCorrupt(link, id, error)
+      }
+    })
+    this.uploads = new Uploads({
+      policy: this.#serving,
+      source: {
+        holding: id => session()?.holding(id) ?? 'absent',
+        load: id => session()?.load(id) ?? Promise.resolve(undefined)
+      },
+      clock: systemClock,
+      logger: init.logger,
+      addressOf: peerId => this.#swarm.addressOf(peerId)
+    })
+    this.#pings = setInterval(() => this.#watch(), limits.pingIntervalMs)
+  }
+
+  get swarm(): Swarm {
+    return this.#swarm
+  }
+
+  /** The peers that are here already are announced to the new session at once. */
+  set session(session: PeeringSession) {
+    this.#session = session
+    for (const link of this.#swarm.links()) session.onPeer(link)
+  }
+
+  relay(id: ChunkId, frame: Frame): void {
+    this.#init.relay.put(id, frame)
+    this.uploads.arrived(id)
+  }
+
+  /** A peer says that it holds a chunk: it can be named to others who ask for it. */
+  holds(peerId: string, id: ChunkId): void {
+    this.#serving.holds(peerId, id)
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#pings)
+    await this.#swarm.stop()
+  }
+
+  #onPeer(link: Link): void {
+    if ((this.#corrupt.get(link.peerId) ?? 0) >= corruptChunksMax) {
+      link.close(new Error('it sent chunks that were not what they were called'))
+      return
+    }
+    this.#heardAt.set(link, systemClock.now())
+    this.#session?.onPeer(link)
+  }
+
+  #onGone(link: Link): void {
+    this.#heardAt.delete(link)
+    this.uploads.gone(link)
+    this.downloads.gone(link)
+    this.#session?.onGone(link)
+  }
+
+  #receive(link: Link, message: Message): void {
+    this.#heardAt.set(link, systemClock.now())
+    this.#session?.onHeard(link)
+    switch (message.type) {
+      case 'want':
+        this.uploads.want(link, message)
+        return
+      case 'cancel':
+        this.uploads.cancel(link, message.request)
+        return
+      case 'accept':
+      case 'frame':
+      case 'segment':
+      case 'refuse':
+        this.downloads.receive(link, message)
+        return
+      case 'redirect':
+        this.#init.onPeers(message.to)
+        this.downloads.receive(link, message)
+        return
+      case 'interest':
+      case 'have-all':
+      case 'have-map':
+      case 'have':
+      case 'have-not':
+        this.#session?.onExchange(link, message)
+        return
+      case 'peers':
+        this.#init.onPeers(message.peers)
+        return
+      case 'release':
+        this.#session?.onRelease(link, message.release)
+        return
+      case 'ping':
+        link.send({ type: 'pong', nonce: message.nonce })
+        return
+      case 'pong':
+      case 'resolve':
+      case 'report':
+      case 'hello':
+        // Nothing an agent acts upon: it signs no releases and keeps no list of machines.
+        return
+    }
+  }
+
+  #distrust(link: Link): void {
+    const count = (this.#corrupt.get(link.peerId) ?? 0) + 1
+    this.#corrupt.set(link.peerId, count)
+    const { name } = link.certificate ?? {}
+    this.#init.logger.warn('a peer sent a chunk that is not what it was asked for', { peer: name })
+    if (count >= corruptChunksMax) link.close(new Error('it sent corrupt chunks twice'))
+  }
+
+  /** A peer that was cut off says nothing more; without this its link would live for ever. */
+  #watch(): void {
+    const now = systemClock.now()
+    for (const [link, heardAt] of this.#heardAt) {
+      if (now - heardAt > limits.peerSilentMs) link.close(new Error('it fell silent'))
+      else link.send({ type: 'ping', nonce: 0 })
+    }
+  }
+}

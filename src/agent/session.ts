@@ -1,0 +1,183 @@
+import type { ChunkId, Frame, Logger, Random } from '../base/index.ts'
+import type { TargetDisk } from '../disk/index.ts'
+import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
+import { Announcements } from './announcements.ts'
+import type { Items } from './items.ts'
+import { LocalFrames } from './local-frames.ts'
+import type { Membership } from './membership.ts'
+import type { ExchangeMessage, Peering, PeeringSession } from './peering.ts'
+import type { RelayCache } from './relay-cache.ts'
+import type { Traffic } from './traffic.ts'
+import { Transfer } from './transfer.ts'
+
+export interface SessionInit {
+  readonly items: Items
+  readonly disk: TargetDisk
+  readonly peering: Peering
+  readonly membership: Membership
+  readonly relay: RelayCache
+  readonly traffic: Traffic
+  readonly random: Random
+  readonly logger: Logger
+  /** The name that the image was asked for by; undefined when it was a CID. */
+  readonly name: string | undefined
+  onRelease(signed: Uint8Array): void
+  onDiskError(error: unknown): void
+  onArrival(): void
+}
+
+/** One image on one disk in one swarm: joins what peers say to the transfer, the frames and the news. */
+export class Session implements PeeringSession {
+  readonly transfer: Transfer
+  readonly frames: LocalFrames
+  #announcements: Announcements
+  #init: SessionInit
+
+  constructor(init: SessionInit) {
+    this.#init = init
+    const { items, disk, peering, membership } = init
+    this.frames = new LocalFrames({
+      items,
+      disk,
+      relay: init.relay,
+      logger: init.logger,
+      isPromised: item => this.transfer.isPromised(item),
+      onRotten: position => this.#rotten(position)
+    })
+    this.#announcements = new Announcements({
+      imageId: items.manifest.root.imageId,
+      itemCount: items.count,
+      bitfield: () => bitfieldOf(items, disk)
+    })
+    this.transfer = new Transfer({
+      ...init,
+      onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
+      localPlain: id => this.frames.plain(id),
+      network: {
+        downloads: peering.downloads,
+        link: peerId => peering.swarm.link(peerId),
+        connect: async peerId => {
+          const address = membership.addressOf(peerId)
+          if (address === undefined) throw new Error(`the address of ${peerId} is not known`)
+          return peering.swarm.connect(address)
+        },
+        relay: (id, frame) => peering.relay(id, frame),
+        abandoned: id => peering.uploads.abandoned(id)
+      }
+    })
+  }
+
+  start(): void {
+    this.#init.peering.session = this
+    this.transfer.start()
+  }
+
+  stop(): void {
+    this.transfer.stop()
+    this.#announcements.stop()
+  }
+
+  servable(position: number, servable: boolean): void {
+    this.#announcements.changed(position, servable)
+  }
+
+  onPeer(link: Link): void {
+    const role = link.certificate?.role ?? 'agent'
+    this.transfer.apply({ type: 'peer', peer: link.peerId, role })
+    this.#announcements.greet(link)
+    const { name } = this.#init
+    if (role === 'seed' && name !== undefined) link.send({ type: 'resolve', request: 0, name })
+  }
+
+  onRelease(_link: Link, signed: Uint8Array): void {
+    this.#init.onRelease(signed)
+  }
+
+  onGone(link: Link): void {
+    this.#announcements.gone(link)
+    this.transfer.apply({ type: 'gone', peer: link.peerId })
+  }
+
+  onHeard(link: Link): void {
+    this.transfer.apply({ type: 'heard', peer: link.peerId })
+  }
+
+  onExchange(link: Link, message: ExchangeMessage): void {
+    if (message.imageId !== this.#init.items.manifest.root.imageId) return
+    const peer = link.peerId
+    switch (message.type) {
+      case 'interest':
+        this.#announcements.interested(link, message)
+        return
+      case 'have-all':
+        this.transfer.apply({ type: 'has-all', peer })
+        return
+      case 'have-map':
+        this.transfer.apply({ type: 'has-map', peer, first: message.first, bits: message.bits })
+        return
+      case 'have':
+        this.#learn(link, message.items)
+        return
+      case 'have-not':
+        this.transfer.apply({ type: 'has-not', peer, items: message.items })
+    }
+  }
+
+  onAccepted(link: Link, id: ChunkId, waiting: boolean): void {
+    this.transfer.accepted(link, id, waiting)
+  }
+
+  onProgress(link: Link, id: ChunkId, bytes: number): void {
+    this.transfer.progress(link, id, bytes)
+  }
+
+  onRefused(link: Link, id: ChunkId, reason: RefusalReason): void {
+    this.transfer.refused(link, id, reason)
+  }
+
+  onRedirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void {
+    this.transfer.redirected(link, id, to)
+  }
+
+  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void {
+    this.transfer.arrived(link, id, plain, frame)
+  }
+
+  onCorrupt(link: Link, id: ChunkId): void {
+    this.transfer.refused(link, id, 'corrupt')
+  }
+
+  holding(id: ChunkId): ReturnType<LocalFrames['holding']> {
+    return this.frames.holding(id)
+  }
+
+  load(id: ChunkId): Promise<Frame | undefined> {
+    return this.frames.load(id)
+  }
+
+  #learn(link: Link, items: readonly number[]): void {
+    this.transfer.apply({ type: 'has', peer: link.peerId, items })
+    for (const item of items) {
+      const id = this.#init.items.idOf(item)
+      if (id !== undefined) this.#init.peering.holds(link.peerId, id)
+    }
+  }
+
+  #rotten(position: number): void {
+    this.#init.disk.distrust(position).then(
+      () => this.transfer.refetch(position),
+      (error: unknown) => this.#init.onDiskError(error)
+    )
+  }
+}
+
+function bitfieldOf(items: Items, disk: TargetDisk): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(items.count / 8))
+  bits.set(disk.bitfield())
+  for (let page = 0; page < items.manifest.root.pageIds.length; page += 1) {
+    if (!items.manifest.hasPage(page)) continue
+    const item = items.itemOfPage(page)
+    bits[item >> 3] = (bits[item >> 3] ?? 0) | (0x80 >> (item % 8))
+  }
+  return bits
+}

@@ -1,0 +1,280 @@
+import {
+  systemClock,
+  type ChunkId,
+  type Frame,
+  type Logger,
+  type Random,
+  type RequestClass
+} from '../base/index.ts'
+import type { TargetDisk } from '../disk/index.ts'
+import { zeroId } from '../image/index.ts'
+import { Fetching, tickMs, type FetchAction, type FetchEvent } from '../scheduler/index.ts'
+import type { Downloads, Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
+import type { Items } from './items.ts'
+import { keepPage } from './kept-manifest.ts'
+import type { Traffic } from './traffic.ts'
+
+/** What the transfer needs of the network; `Peering` is it. */
+export interface TransferNetwork {
+  readonly downloads: Downloads
+  link(peerId: string): Link | undefined
+  connect(peerId: string): Promise<unknown>
+  /** The frame is verified: peers that wait for it can have it. */
+  relay(id: ChunkId, frame: Frame): void
+  /** The chunk is not asked for any more: peers that wait for it must go elsewhere. */
+  abandoned(id: ChunkId): void
+}
+
+export interface TransferInit {
+  readonly items: Items
+  readonly disk: TargetDisk
+  readonly network: TransferNetwork
+  readonly traffic: Traffic
+  readonly random: Random
+  readonly logger: Logger
+  /** The plain bytes of a chunk that this disk holds at another position, if any. */
+  localPlain(id: ChunkId): Promise<Uint8Array | undefined>
+  onPage(page: number): void
+  onDiskError(error: unknown): void
+  /** Something has arrived: the disk may be complete now. */
+  onArrival(): void
+}
+
+/** After a failed write of a chunk it is fetched again, not at once. */
+const diskRetryMs = 1_000
+
+/**
+ * Brings the image onto the disk: turns what the disk needs into events for the scheduler, and what
+ * the scheduler decides into requests, and places what comes.
+ */
+export class Transfer {
+  #init: TransferInit
+  #fetching: Fetching
+  #tick: NodeJS.Timeout
+  /** Needs that wait for the page that says what the chunk is: page → position → class. */
+  #unnamed = new Map<number, Map<number, RequestClass>>()
+  /** Items that somebody waits for, and since when. */
+  #urgent = new Map<number, number>()
+
+  constructor(init: TransferInit) {
+    this.#init = init
+    this.#fetching = new Fetching({ itemCount: init.items.count, random: init.random })
+    this.#tick = setInterval(() => this.apply({ type: 'tick' }), tickMs)
+  }
+
+  /** Wants everything that the disk still needs; first the pages that say what that is. */
+  start(): void {
+    const { items } = this.#init
+    const { manifest } = items
+    for (let page = 0; page < manifest.root.pageIds.length; page += 1) {
+      if (manifest.hasPage(page)) this.#pageIsHere(page)
+    }
+    const pages = manifest.missingPages().map(page => items.itemOfPage(page))
+    this.apply({ type: 'want', items: pages, class: 'prefetch' })
+  }
+
+  stop(): void {
+    clearInterval(this.#tick)
+  }
+
+  isPromised(item: number): boolean {
+    return this.#fetching.isPromised(item)
+  }
+
+  /** How long the read has waited that has waited longest, in ms; 0 when nobody waits. */
+  longestWaitMs(): number {
+    const oldest = Math.min(...this.#urgent.values())
+    return Number.isFinite(oldest) ? systemClock.now() - oldest : 0
+  }
+
+  /** Chunks that somebody waits for. */
+  waitingReads(): number {
+    return this.#urgent.size
+  }
+
+  need(position: number, why: 'read' | 'write' | 'aside'): void {
+    const { manifest } = this.#init.items
+    const requestClass = why === 'aside' ? 'prefetch' : 'urgent'
+    const page = manifest.pageOf(position)
+    if (manifest.hasPage(page)) {
+      this.#wantChunks([position], requestClass)
+      return
+    }
+    const unnamed = this.#unnamed.get(page) ?? new Map<number, RequestClass>()
+    this.#unnamed.set(page, unnamed.set(position, requestClass))
+    const item = this.#init.items.itemOfPage(page)
+    this.apply({ type: 'want', items: [item], class: 'urgent' })
+  }
+
+  needless(position: number): void {
+    const { items, disk } = this.#init
+    this.#unnamed.get(items.manifest.pageOf(position))?.delete(position)
+    const id = items.manifest.chunkIdAt(position)
+    if (id === undefined || id === zeroId || !disk.needs(position)) return
+    const item = items.itemOf(id) ?? position
+    this.#urgent.delete(item)
+    this.apply({ type: 'want', items: [item], class: 'background' })
+  }
+
+  /** A chunk that was here has turned out to be wrong or is needed again. */
+  refetch(position: number): void {
+    this.#wantChunks([position], 'background')
+  }
+
+  apply(event: FetchEvent): void {
+    for (const action of this.#fetching.apply(event, systemClock.now())) this.#perform(action)
+  }
+
+  accepted(link: Link, id: ChunkId, waiting: boolean): void {
+    this.#answered(id, item => ({ type: 'accepted', peer: link.peerId, item, waiting }))
+  }
+
+  progress(link: Link, id: ChunkId, bytes: number): void {
+    this.#answered(id, item => ({ type: 'progress', peer: link.peerId, item, bytes }))
+  }
+
+  refused(link: Link, id: ChunkId, reason: RefusalReason | 'corrupt'): void {
+    this.#answered(id, item => ({ type: 'refused', peer: link.peerId, item, reason }))
+  }
+
+  redirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void {
+    const peers = to.map(peer => peer.peerId)
+    this.#answered(id, item => ({ type: 'redirected', peer: link.peerId, item, to: peers }))
+  }
+
+  arrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void {
+    const { network, traffic, items } = this.#init
+    traffic.received(link.certificate?.role ?? 'agent', frame.bytes.length)
+    network.relay(id, frame)
+    const pages = items.pagesOf(id)
+    const placed = pages.length > 0 ? this.#placePages(pages, plain) : this.#place(id, plain, frame)
+    placed.catch((error: unknown) => this.#notPlaced(id, error))
+  }
+
+  #answered(id: ChunkId, event: (item: number) => FetchEvent): void {
+    const item = this.#init.items.itemOf(id)
+    if (item !== undefined) this.apply(event(item))
+  }
+
+  #perform(action: FetchAction): void {
+    const { items, network } = this.#init
+    if (action.type === 'connect') {
+      network.connect(action.peer).catch(() => {
+        this.apply({ type: 'unreachable', peer: action.peer })
+      })
+      return
+    }
+    const id = items.idOf(action.item)
+    if (id === undefined) return
+    if (action.type === 'abandoned') {
+      network.abandoned(id)
+      return
+    }
+    const link = network.link(action.peer)
+    if (link === undefined) return
+    if (action.type === 'cancel') {
+      network.downloads.cancel(link, id)
+      return
+    }
+    network.downloads.request(link, id, action.class, {
+      insist: action.insist,
+      plainLengthMax: items.plainLengthMax(action.item)
+    })
+  }
+
+  async #placePages(pages: readonly number[], plain: Uint8Array): Promise<void> {
+    const { items, disk } = this.#init
+    const item = items.itemOfPage(pages[0] ?? 0)
+    for (const page of pages) {
+      items.manifest.addPage(page, plain)
+      await keepPage(disk, page, plain)
+      this.#init.onPage(page)
+    }
+    this.apply({ type: 'settled', item })
+    for (const page of pages) this.#pageIsHere(page)
+    this.#init.onArrival()
+  }
+
+  async #place(id: ChunkId, plain: Uint8Array, frame: Frame | undefined): Promise<void> {
+    const { items, disk } = this.#init
+    const item = items.itemOf(id)
+    for (const position of items.manifest.positionsOf(id)) {
+      if (disk.needs(position)) await disk.place(position, plain, frame)
+    }
+    if (item === undefined) return
+    this.#urgent.delete(item)
+    this.apply({ type: 'settled', item })
+    this.#init.onArrival()
+  }
+
+  #notPlaced(id: ChunkId, error: unknown): void {
+    this.#init.onDiskError(error)
+    const item = this.#init.items.itemOf(id)
+    if (item === undefined) return
+    this.apply({ type: 'settled', item })
+    setTimeout(() => {
+      for (const position of this.#init.items.manifest.positionsOf(id)) this.refetch(position)
+    }, diskRetryMs).unref()
+  }
+
+  #pageIsHere(page: number): void {
+    const { items, disk } = this.#init
+    const { first, end } = items.positionsOfPage(page)
+    const unnamed = this.#unnamed.get(page) ?? new Map<number, RequestClass>()
+    this.#unnamed.delete(page)
+    const byClass = new Map<RequestClass, number[]>([
+      ['urgent', []],
+      ['prefetch', []],
+      ['background', []]
+    ])
+    for (let position = first; position < end; position += 1) {
+      if (!disk.needs(position)) continue
+      byClass.get(unnamed.get(position) ?? 'background')?.push(position)
+    }
+    for (const [requestClass, positions] of byClass) this.#wantChunks(positions, requestClass)
+  }
+
+  /** Their pages are here. */
+  #wantChunks(positions: readonly number[], requestClass: RequestClass): void {
+    const { items, disk } = this.#init
+    const wanted = new Set<number>()
+    for (const position of positions) {
+      const id = items.manifest.chunkIdAt(position)
+      if (id === undefined) continue
+      if (id === zeroId) disk.placeZero(position)
+      else if (this.#isElsewhereHere(position, id)) this.#copyLocally(id)
+      else wanted.add(items.itemOf(id) ?? position)
+    }
+    if (requestClass === 'urgent') {
+      for (const item of wanted) this.#urgent.set(item, this.#urgent.get(item) ?? systemClock.now())
+    }
+    if (wanted.size > 0) this.apply({ type: 'want', items: [...wanted], class: requestClass })
+    if (wanted.size < positions.length) this.#init.onArrival()
+  }
+
+  #isElsewhereHere(position: number, id: ChunkId): boolean {
+    const { items, disk } = this.#init
+    const positions = items.manifest.positionsOf(id)
+    return (
+      positions.length > 1 && positions.some(other => other !== position && disk.servable(other))
+    )
+  }
+
+  #copyLocally(id: ChunkId): void {
+    const { traffic, logger } = this.#init
+    const copy = async (): Promise<void> => {
+      const plain = await this.#init.localPlain(id)
+      if (plain === undefined) {
+        const item = this.#init.items.itemOf(id)
+        if (item !== undefined) this.apply({ type: 'want', items: [item], class: 'urgent' })
+        return
+      }
+      traffic.bytesLocal += plain.length
+      await this.#place(id, plain, undefined)
+    }
+    copy().catch((error: unknown) => {
+      logger.debug('a local copy failed', { error: String(error) })
+      this.#notPlaced(id, error)
+    })
+  }
+}

@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { Agent } from '../agent/index.ts'
+import { BootswarmError } from '../base/index.ts'
+import { createLogger, type AgentEvent } from '../observe/index.ts'
+import { formatBytes } from './formats.ts'
+import { printEvent, printLine, printNote } from './output.ts'
+import { startProgress, type Progress } from './progress.ts'
+import { stopSignal, untilStopped } from './stop-signal.ts'
+
+interface AgentCommand {
+  readonly ticket: string
+  readonly image: string
+  readonly disk: string
+  readonly nbd: string
+  readonly name?: string
+  readonly until: string
+  readonly metadata?: string
+  readonly listen?: readonly string[]
+  readonly writes: string
+  readonly startAt?: string
+  readonly redeploy?: boolean
+  readonly force?: boolean
+  readonly insecure?: boolean
+  readonly json?: boolean
+}
+
+export function register(program: Command): void {
+  program
+    .command('agent')
+    .description('Show an image as a block device at once, and stream it onto a local disk')
+    .requiredOption('--ticket <ticket>', "what 'bootswarm ticket' printed")
+    .requiredOption('--image <name[:tag]|cid>', 'which image')
+    .requiredOption('--disk <path>', 'the target disk: a block device, or a file, made if absent')
+    .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
+    .option('--name <name>', 'what this machine is called (default: host name and peer id)')
+    .option('--until <stopped|complete>', 'when to end', 'stopped')
+    .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
+    .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
+    .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
+    .option('--redeploy', 'switch the disk to what the image name means now')
+    .option('--force', 'take the disk whatever it holds')
+    .option('--insecure', 'allow an --nbd address that other machines can reach')
+    .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
+    .option('--json', 'print one JSON object a line')
+    .action(run)
+}
+
+async function run(options: AgentCommand): Promise<void> {
+  const isUntilComplete = untilOf(options.until)
+  if (options.writes !== 'keep') {
+    throw new BootswarmError(
+      'ERR_USAGE',
+      `--writes ${options.writes} is not available yet; only --writes keep is`
+    )
+  }
+  const say = options.json === true ? printEvent : sayToPeople()
+  const { until, startAt, writes, json, ...agentOptions } = options
+  const agent = new Agent({
+    ...agentOptions,
+    logger: createLogger({ name: 'agent' }),
+    onEvent: say
+  })
+  try {
+    await untilEpoch(startAt)
+    const stopped = untilStopped()
+    const started = agent.start()
+    started.catch(() => {})
+    await Promise.race([started, stopped])
+    const ends = isUntilComplete ? [agent.completed.promise] : []
+    await Promise.race([stopped, agent.failed.promise, ...ends])
+  } finally {
+    await agent.stop()
+  }
+  say({ event: 'stopped', seconds: Math.round(performance.now()) / 1000 })
+}
+
+function untilOf(text: string): boolean {
+  if (text === 'stopped' || text === 'complete') return text === 'complete'
+  throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
+}
+
+async function untilEpoch(text: string | undefined): Promise<void> {
+  if (text === undefined) return
+  const epochMs = Number(text)
+  if (!Number.isSafeInteger(epochMs) || epochMs < 0) {
+    throw new BootswarmError('ERR_USAGE', `--start-at ${text} is not milliseconds since 1970`)
+  }
+  await sleep(Math.max(0, epochMs - Date.now()), undefined, { signal: stopSignal() }).catch(() => {
+    // Told to stop while waiting; what follows sees it.
+  })
+}
+
+function sayToPeople(): (event: AgentEvent) => void {
+  let size = 0
+  let progress: Progress | undefined
+  return event => {
+    if (event.event !== 'progress') progress?.end()
+    switch (event.event) {
+      case 'ready':
+        size = event.size
+        printLine(`${event.name}: ${formatBytes(size)} ready at ${event.nbd}`)
+        return
+      case 'progress':
+        progress ??= startProgress('streaming', false)
+        progress.update(event.present * size, size)
+        return
+      case 'unreachable':
+        printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        return
+      case 'starved':
+        printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)
+        return
+      case 'fed':
+        printNote(`reads are answered again, after ${event.waited} s`)
+        return
+      case 'newer':
+        printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
+        return
+      case 'present':
+        printLine(
+          `every chunk is here after ${event.seconds} s: ${formatBytes(event.bytesFromSeed)} from seeds, ` +
+            `${formatBytes(event.bytesFromPeers)} from peers; verifying`
+        )
+        return
+      case 'complete':
+        printLine(`complete and verified after ${event.seconds} s`)
+        return
+      case 'stopped':
+      case 'error':
+        // The command ends; errors are printed where all are.
+        return
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import type { Command } from 'commander'
+import { BootswarmError, limits } from '../base/index.ts'
+import { createLogger, type SeedEvent } from '../observe/index.ts'
+import { Seed } from '../seed/index.ts'
+import { printEvent, printLine } from './output.ts'
+import { untilStopped } from './stop-signal.ts'
+
+interface SeedCommand {
+  readonly store: string
+  readonly listen?: readonly string[]
+  readonly http: string
+  readonly json?: boolean
+}
+
+const httpDefault = `127.0.0.1:${limits.seedHttpPort}`
+
+export function register(program: Command): void {
+  program
+    .command('seed')
+    .description('Serve the images of a store to a lab')
+    .option('--store <dir>', 'the store; made if it does not exist', './.bootswarm')
+    .option(
+      '--listen <multiaddr...>',
+      `where machines reach it (default: every address, TCP port ${limits.seedPort})`
+    )
+    .option('--http <host:port>', 'where its status can be read', httpDefault)
+    .option('--json', 'print one JSON object a line')
+    .action(async (options: SeedCommand) => {
+      const seed = await Seed.start({
+        storeDir: options.store,
+        listen: options.listen,
+        http: parseHostPort('--http', options.http),
+        logger: createLogger({ name: 'seed' })
+      })
+      const emit = options.json === true ? printEvent : sayToPeople
+      emit({ event: 'ready', addresses: seed.addresses, http: seed.url })
+      const progress = setInterval(() => reportProgress(seed, emit), 1_000)
+      await untilStopped()
+      clearInterval(progress)
+      await seed.stop()
+      emit({ event: 'stopped', seconds: seconds() })
+    })
+}
+
+/** ERR_USAGE naming the option. */
+export function parseHostPort(option: string, text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
+  const host = match?.[1] ?? match?.[2]
+  const port = Number(match?.[3])
+  if (host !== undefined && port <= 65_535) return { host, port }
+  throw new BootswarmError('ERR_USAGE', `${option} ${text} is not HOST:PORT, such as 0.0.0.0:4911`)
+}
+
+let lastSent = 0
+
+function reportProgress(seed: Seed, emit: (event: SeedEvent) => void): void {
+  const { seed: facts, machines } = seed.status()
+  if (facts.bytesSent === lastSent) return
+  lastSent = facts.bytesSent
+  const agents = machines.filter(machine => machine.state !== 'gone').length
+  emit({ event: 'progress', seconds: seconds(), bytesSent: facts.bytesSent, agents })
+}
+
+function sayToPeople(event: SeedEvent): void {
+  if (event.event !== 'ready') return
+  printLine('the seed is ready; machines reach it at')
+  for (const address of event.addresses) printLine(`  ${address}`)
+  printLine(`its status is at ${event.http ?? '-'}; stop it with Ctrl-C`)
+}
+
+function seconds(): number {
+  return Math.round(performance.now()) / 1000
+}

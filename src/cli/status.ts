@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { askSeed, type SeedStatus } from '../control/index.ts'
+import { formatBytes, formatTable } from './formats.ts'
+import { printLine } from './output.ts'
+import { stopSignal } from './stop-signal.ts'
+
+interface StatusCommand {
+  readonly store: string
+  readonly seed?: string
+  readonly watch?: boolean
+  readonly json?: boolean
+}
+
+const watchMs = 1_000
+
+export function register(program: Command): void {
+  program
+    .command('status')
+    .description('Show the lab as a running seed sees it')
+    .option('--store <dir>', 'the store of a seed on this host', './.bootswarm')
+    .option('--seed <url>', 'the http://HOST:PORT of a seed elsewhere')
+    .option('--watch', 'show it again every second')
+    .option('--json', 'print one JSON object a line')
+    .action(async (options: StatusCommand) => {
+      const where = options.seed ?? options.store
+      do {
+        const status = await askSeed(where)
+        if (options.json === true) printLine(JSON.stringify(status))
+        else show(status, options.watch === true)
+      } while (options.watch === true && (await again()))
+    })
+}
+
+async function again(): Promise<boolean> {
+  const signal = stopSignal()
+  await sleep(watchMs, undefined, { signal }).catch(() => {
+    // Told to stop; the answer below says so.
+  })
+  return !signal.aborted
+}
+
+function show({ seed, images, machines }: SeedStatus, clear: boolean): void {
+  if (clear && process.stdout.isTTY) process.stdout.write('\x1b[2J\x1b[H')
+  const names = images.map(image => `${image.name}:${image.tag}`).join(', ')
+  printLine(`seed ${seed.name}, up ${seed.uptimeSeconds} s, sent ${formatBytes(seed.bytesSent)}`)
+  printLine(`images: ${names === '' ? 'none' : names}`)
+  const rows = machines.map(machine => [
+    machine.name,
+    machine.state,
+    `${Math.floor(machine.present * 100)} %`,
+    `${formatBytes(machine.rate)}/s`,
+    formatBytes(machine.bytesFromSeed),
+    formatBytes(machine.bytesFromPeers)
+  ])
+  if (rows.length === 0) {
+    printLine('no machine has joined yet')
+    return
+  }
+  const head = ['MACHINE', 'STATE', 'PRESENT', 'RATE', 'FROM SEED', 'FROM PEERS']
+  for (const line of formatTable([head, ...rows])) printLine(line)
+}

@@ -1,0 +1,36 @@
+import type { Command } from 'commander'
+import { BootswarmError } from '../base/index.ts'
+import { makeTicket } from '../seed/index.ts'
+import { printEvent, printLine } from './output.ts'
+
+interface TicketCommand {
+  readonly store: string
+  readonly ttl: string
+  readonly json?: boolean
+}
+
+const unitMs = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const ttlMsMax = 10 * 365 * unitMs.d
+
+export function register(program: Command): void {
+  program
+    .command('ticket')
+    .description('Print a ticket: the one string that lets a machine join the lab')
+    .option('--store <dir>', 'the store of the seed', './.bootswarm')
+    .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
+    .option('--json', 'print one JSON object a line')
+    .action(async (options: TicketCommand) => {
+      const expiresMs = Date.now() + parseTtl(options.ttl)
+      const ticket = await makeTicket(options.store, expiresMs)
+      if (options.json !== true) printLine(ticket)
+      else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
+    })
+}
+
+/** `90s`, `30m`, `24h`, `7d`; ERR_USAGE. */
+export function parseTtl(text: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text)
+  const ms = Number(match?.[1]) * unitMs[(match?.[2] ?? 's') as keyof typeof unitMs]
+  if (ms > 0 && ms <= ttlMsMax) return ms
+  throw new BootswarmError('ERR_USAGE', `--ttl ${text} is not a time such as 90s, 30m, 24h or 7d`)
+}

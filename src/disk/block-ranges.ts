@@ -1,0 +1,48 @@
+import { limits } from '../base/index.ts'
+import type { BlockRun } from './presence-map.ts'
+
+const { blockBytes } = limits
+
+export interface ByteRange {
+  readonly offset: number
+  readonly length: number
+}
+
+/** The blocks that a range of bytes touches. */
+export function blocksOf({ offset, length }: ByteRange): BlockRun {
+  const block = Math.floor(offset / blockBytes)
+  return { block, count: Math.ceil((offset + length) / blockBytes) - block }
+}
+
+/** The bytes of a run of blocks on a disk of `size` bytes, whose last block may be short. */
+export function bytesOf({ block, count }: BlockRun, size: number): ByteRange {
+  const offset = block * blockBytes
+  return { offset, length: Math.min((block + count) * blockBytes, size) - offset }
+}
+
+/** The blocks of which a range has only a part: none, one or two. */
+export function edgesOf({ offset, length }: ByteRange, size: number): number[] {
+  const end = offset + length
+  const edges: number[] = []
+  if (offset % blockBytes !== 0) edges.push(Math.floor(offset / blockBytes))
+  const last = Math.floor(end / blockBytes)
+  if (end % blockBytes !== 0 && end !== size && edges[0] !== last) edges.push(last)
+  return edges
+}
+
+export interface ChunkPart extends ByteRange {
+  readonly position: number
+}
+
+/** A range of bytes, cut where chunks meet. */
+export function partsOf({ offset, length }: ByteRange, chunkSize: number): ChunkPart[] {
+  const parts: ChunkPart[] = []
+  const end = offset + length
+  for (let start = offset; start < end;) {
+    const position = Math.floor(start / chunkSize)
+    const stop = Math.min((position + 1) * chunkSize, end)
+    parts.push({ position, offset: start, length: stop - start })
+    start = stop
+  }
+  return parts
+}

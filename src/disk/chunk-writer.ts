@@ -1,0 +1,195 @@
+import type { Frame, Logger } from '../base/index.ts'
+import { encodeFrame } from '../image/index.ts'
+import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
+import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import type { ChunkLocks } from './chunk-locks.ts'
+import type { ChunkStates } from './chunk-states.ts'
+import type { Demand, DemandEvents } from './demand.ts'
+import type { Metadata } from './metadata.ts'
+import { blockStates, masks } from './presence-map.ts'
+import type { Recorder } from './recorder.ts'
+import type { Storage } from './storage.ts'
+
+export interface ChunkWriterParts {
+  readonly states: ChunkStates
+  readonly locks: ChunkLocks
+  readonly demand: Demand
+  readonly recorder: Recorder
+  readonly target: Storage
+  readonly metadata: Metadata
+  readonly logger: Logger
+  readonly onNeed: DemandEvents['onNeed']
+}
+
+/**
+ * What changes a chunk: the machine's writes and arriving chunks. Both go through the chunk's lock,
+ * so that a chunk that arrives never overwrites what the machine wrote. Writes share the lock, but
+ * for those that must be alone: while the pristine frame is put aside, or a zero block filled up.
+ */
+export class ChunkWriter {
+  readonly #parts: ChunkWriterParts
+
+  constructor(parts: ChunkWriterParts) {
+    this.#parts = parts
+  }
+
+  /** The machine writes into one chunk. Waits for the chunk where a block is missing and not all written. */
+  async write(part: ChunkPart, data: Uint8Array): Promise<void> {
+    const { states, locks, demand } = this.#parts
+    for (let done = false; !done;) {
+      const blocked = (): boolean =>
+        !states.zero.has(part.position) && this.#missingEdges(part).length > 0
+      if (blocked()) await demand.wait(part.position, 'write', () => !blocked())
+      const mode = this.#mustBeAlone(part) ? 'exclusive' : 'shared'
+      done = await locks.run(part.position, mode, async () => {
+        // What was seen before the wait for the lock may have changed.
+        if (blocked() || (mode === 'shared' && this.#mustBeAlone(part))) return false
+        await this.#writeLocked(part, data)
+        return true
+      })
+    }
+  }
+
+  /** A verified pristine chunk has arrived. False if nothing of it was needed. */
+  place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
+    const { states, locks, demand } = this.#parts
+    return locks.run(position, 'exclusive', async () => {
+      if (!states.needs(position)) return false
+      await this.#fillMissing(position, plain)
+      demand.wake(position, true)
+      const written = (states.map.chunkStates(position) & masks.written) !== 0
+      const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
+      if (keep) await this.#putAside(position, frame ?? (await encodeFrame(plain)))
+      states.refresh(position)
+      return true
+    })
+  }
+
+  async #fillMissing(position: number, plain: Uint8Array): Promise<void> {
+    const { states, recorder, target, metadata } = this.#parts
+    const { map, image } = states
+    const { block, count } = map.chunk(position)
+    const missing = map.runs(block, count, masks.missing)
+    if (missing.length === 0) return
+    const start = position * image.chunkSize
+    for (const run of missing) {
+      const { offset, length } = bytesOf(run, image.size)
+      const data = plain.subarray(offset - start, offset - start + length)
+      await this.#writeMissing(offset, data)
+    }
+    // A crash can leave a chunk with some blocks recorded and others not. The recorder knows whole
+    // chunks only, so in that rare case the rest is recorded at once.
+    const mixed = false
+    if (mixed) await target.sync()
+    for (const run of missing) map.mark(run.block, run.count, masks.missing, blockStates.pristine)
+    if (mixed) await metadata.append(missing.map(run => ({ kind: 'pristine', ...run })))
+    else recorder.placed(position)
+  }
+
+  async #writeLocked(part: ChunkPart, data: Uint8Array): Promise<void> {
+    const { states, recorder, demand } = this.#parts
+    const { map } = states
+    const { position } = part
+    if (states.owesAside(position)) await this.#putAsideFromDisk(position)
+    const untouched = (map.chunkStates(position) & masks.written) === 0
+    await this.#claimPristine(part)
+    const filled = this.#filledUp(part, data)
+    const { block, count } = blocksOf(part)
+    if (map.any(block, count, masks.missing)) {
+      await this.#writeMissing(filled.offset, filled.data)
+      map.mark(block, count, masks.missing, blockStates.fresh)
+      recorder.wrote(position)
+    } else await this.#parts.target.write(filled.offset, filled.data)
+    states.refresh(position)
+    demand.wake(position, false)
+    if (untouched && states.needs(position)) await this.#wantAside(position)
+  }
+
+  async #writeMissing(offset: number, data: Uint8Array): Promise<void> {
+    try {
+      await this.#parts.target.write(offset, data)
+    } catch (error) {
+      this.#parts.states.spoil()
+      throw error
+    }
+  }
+
+  /**
+   * Makes the pristine blocks of a range the machine's before their data changes. If they are
+   * recorded as pristine, the new record is written first: the bytes that a killed agent leaves must
+   * not count as the image's. If not, a crash makes them missing anyway.
+   */
+  async #claimPristine(part: ChunkPart): Promise<void> {
+    const { states, recorder, metadata } = this.#parts
+    const { map } = states
+    const { block, count } = blocksOf(part)
+    const runs = map.runs(block, count, masks.pristine)
+    if (runs.length === 0) return await metadata.settled()
+    if (recorder.isUnrecorded(part.position)) {
+      map.mark(block, count, masks.pristine, blockStates.fresh)
+      recorder.wrote(part.position)
+      return
+    }
+    map.mark(block, count, masks.pristine, blockStates.machine)
+    try {
+      await metadata.append(runs.map(run => ({ kind: 'machine', ...run })))
+    } catch (error) {
+      for (const run of runs) {
+        map.mark(run.block, run.count, masks.written, blockStates.pristine)
+      }
+      throw error
+    }
+  }
+
+  /** The data of a write, with zeros around it where it begins or ends inside a zero block. */
+  #filledUp(part: ChunkPart, data: Uint8Array): { offset: number; data: Uint8Array } {
+    const blocks = this.#missingEdges(part).map(block =>
+      bytesOf({ block, count: 1 }, this.#parts.states.image.size)
+    )
+    if (blocks.length === 0) return { offset: part.offset, data }
+    const start = Math.min(part.offset, ...blocks.map(({ offset }) => offset))
+    const end = Math.max(
+      part.offset + part.length,
+      ...blocks.map(({ offset, length }) => offset + length)
+    )
+    const filled = Buffer.alloc(end - start)
+    filled.set(data, part.offset - start)
+    return { offset: start, data: filled }
+  }
+
+  #missingEdges(range: ByteRange): number[] {
+    const { map, image } = this.#parts.states
+    return edgesOf(range, image.size).filter(block => map.stateOf(block) === blockStates.missing)
+  }
+
+  #mustBeAlone(part: ChunkPart): boolean {
+    return this.#parts.states.owesAside(part.position) || this.#missingEdges(part).length > 0
+  }
+
+  async #putAsideFromDisk(position: number): Promise<void> {
+    const { states, target } = this.#parts
+    if (states.aside.full) return await this.#giveUp(position)
+    const plain = await target.read(position * states.image.chunkSize, states.lengthOf(position))
+    await this.#putAside(position, await encodeFrame(plain))
+  }
+
+  async #putAside(position: number, frame: Frame): Promise<void> {
+    if (!(await this.#parts.states.aside.put(position, frame))) await this.#giveUp(position)
+  }
+
+  async #wantAside(position: number): Promise<void> {
+    if (this.#parts.states.aside.full) await this.#giveUp(position)
+    else this.#parts.onNeed(position, 'aside')
+  }
+
+  async #giveUp(position: number): Promise<void> {
+    const { states, metadata, logger } = this.#parts
+    if (!states.givenUp.set(position, true)) return
+    states.refresh(position)
+    logger.warn('no room to put a pristine chunk aside: it is not served any more', {
+      position,
+      givenUp: states.givenUp.count
+    })
+    await metadata.append([{ kind: 'given-up', position }])
+  }
+}

@@ -1,0 +1,7 @@
+export { TargetDisk } from './target-disk.ts'
+export type { DiskContext, DiskProgress, TargetDiskOptions } from './target-disk.ts'
+export type { DemandEvents, NeedReason } from './demand.ts'
+export type { ImageLayout } from './format.ts'
+export type { OpenOptions, PeekResult } from './opening.ts'
+export type { ServableEvents } from './chunk-states.ts'
+export type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'

@@ -1,0 +1,285 @@
+import { randomBytes } from 'node:crypto'
+import { crc32 } from 'node:zlib'
+import { BootswarmError, limits } from '../base/index.ts'
+import {
+  decodeIdentity,
+  decodeSnapshot,
+  encodeIdentity,
+  encodeSnapshot,
+  encodeSuperblock,
+  identitySlotLength,
+  pageBytes,
+  regionsOf
+} from './format.ts'
+import type { ImageLayout, Regions, Snapshot, StoredIdentity, Superblock } from './format.ts'
+import { decodePage } from './journal-format.ts'
+import type { JournalRecord } from './journal-format.ts'
+import { Journal } from './journal.ts'
+import { readManifestSlot, writeManifestSlot } from './manifest-slots.ts'
+import type { Storage } from './storage.ts'
+
+export interface NewMetadata {
+  readonly image: ImageLayout
+  readonly labKey: Uint8Array
+  readonly asideBytes: number
+  /** `limits.journalBytes` by default. */
+  readonly journalBytes?: number
+  /** Higher than that of whatever superblock lies at the same place. */
+  readonly generation: number
+  readonly identity: Uint8Array | undefined
+}
+
+/** What was recorded when the metadata was last in use. */
+export interface Recorded {
+  /** Undefined: no block of the target is known. */
+  readonly snapshot: Snapshot | undefined
+  readonly records: readonly JournalRecord[]
+}
+
+/**
+ * The durable side of a target disk: what is recorded of its blocks, where put-aside frames lie, the
+ * pinned image and lab, and the agent's identity (docs/disk-format.md). It knows nothing of the
+ * target's data; what may be recorded when is its caller's business.
+ */
+export class Metadata {
+  readonly regions: Regions
+  readonly #storage: Storage
+  #superblock: Superblock
+  #journal: Journal | undefined
+  #identity: StoredIdentity | undefined
+  #superblockWork: Promise<void> = Promise.resolve()
+  #capture: (() => Snapshot) | undefined
+
+  private constructor(storage: Storage, superblock: Superblock) {
+    this.#storage = storage
+    this.#superblock = superblock
+    this.regions = regionsOf(superblock.image, superblock)
+  }
+
+  /** Lays out new metadata, durable when it resolves. */
+  static async create(storage: Storage, options: NewMetadata): Promise<Metadata> {
+    const { image, labKey, asideBytes, generation, identity } = options
+    const { journalBytes = limits.journalBytes } = options
+    const metadata = new Metadata(storage, {
+      instance: randomBytes(8),
+      generation,
+      image,
+      labKey,
+      complete: false,
+      blank: false,
+      snapshotSlot: 0,
+      snapshotBytes: 0,
+      snapshotCrc: 0,
+      epoch: 0,
+      journalBytes,
+      asideBytes
+    })
+    await metadata.#reserve()
+    if (identity !== undefined) await metadata.#writeIdentity(identity)
+    await storage.sync()
+    await metadata.#updateSuperblock({})
+    return metadata
+  }
+
+  /** Opens what a superblock in force describes. */
+  static async load(storage: Storage, superblock: Superblock): Promise<Metadata> {
+    const metadata = new Metadata(storage, superblock)
+    metadata.#identity = await readIdentity(storage, superblock)
+    return metadata
+  }
+
+  get superblock(): Superblock {
+    return this.#superblock
+  }
+
+  get identity(): Uint8Array | undefined {
+    return this.#identity?.identity
+  }
+
+  /** ERR_METADATA_CORRUPT if the recorded states cannot be known. Before `begin`. */
+  async readRecorded(): Promise<Recorded> {
+    return { snapshot: await this.#readSnapshot(), records: await this.#readJournal() }
+  }
+
+  /**
+   * Starts recording, with a checkpoint, so that old journal pages are never mistaken for new ones.
+   * `capture` is asked at each checkpoint for all that has been recorded.
+   */
+  async begin(capture: () => Snapshot): Promise<void> {
+    this.#capture = capture
+    // Epochs that the last run may have written: the superblock's, and the one after it.
+    const epoch = this.#superblock.epoch + 2
+    await this.#checkpoint(epoch)
+    this.#journal = new Journal({
+      storage: this.#storage,
+      regions: this.regions,
+      instance: this.#superblock.instance,
+      epoch,
+      checkpoint: next => this.#checkpoint(next)
+    })
+  }
+
+  /** See `Journal.append`. */
+  append(records: Iterable<JournalRecord>): Promise<void> {
+    return this.#begun().append(records)
+  }
+
+  /** See `Journal.settled`. */
+  settled(): Promise<void> | undefined {
+    return this.#begun().settled()
+  }
+
+  /** Resolves when all that was appended and put aside before the call is durable. */
+  async sync(): Promise<void> {
+    if (this.#storage.dirty) await this.#storage.sync()
+  }
+
+  /** Makes durable that states went back, which records cannot say. */
+  async checkpoint(): Promise<void> {
+    await this.#begun().turn()
+  }
+
+  async setIdentity(identity: Uint8Array): Promise<void> {
+    await this.#writeIdentity(identity)
+    await this.#storage.sync()
+  }
+
+  async markComplete(): Promise<void> {
+    if (!this.#superblock.complete) await this.#updateSuperblock({ complete: true })
+  }
+
+  readAside(offset: number, length: number): Promise<Buffer> {
+    return this.#storage.read(this.regions.asideOffset + offset, length)
+  }
+
+  writeAside(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#storage.write(this.regions.asideOffset + offset, bytes)
+  }
+
+  /** Durable when it resolves. */
+  async keepManifestBlock(slot: number, block: Uint8Array): Promise<void> {
+    const { manifestOffset } = this.regions
+    await writeManifestSlot(this.#storage, manifestOffset, this.#superblock.image, slot, block)
+    await this.#storage.sync()
+  }
+
+  manifestBlock(slot: number): Promise<Uint8Array | undefined> {
+    const { manifestOffset } = this.regions
+    return readManifestSlot(this.#storage, manifestOffset, this.#superblock.image, slot)
+  }
+
+  async close(blank: boolean): Promise<void> {
+    await this.#journal?.idle()
+    if (blank) await this.#updateSuperblock({ blank })
+    await this.#superblockWork
+  }
+
+  #begun(): Journal {
+    if (this.#journal === undefined) throw new BootswarmError('ERR_INTERNAL', 'metadata not begun')
+    return this.#journal
+  }
+
+  async #reserve(): Promise<void> {
+    // Written, not only left as a hole: a full file system must not make recording impossible, and
+    // syncing pages that have their place already is cheaper.
+    const end = this.regions.asideOffset
+    const piece = Buffer.alloc(1024 * 1024)
+    for (let offset = pageBytes; offset < end; offset += piece.length) {
+      await this.#storage.write(offset, piece.subarray(0, Math.min(piece.length, end - offset)))
+    }
+  }
+
+  async #readSnapshot(): Promise<Snapshot | undefined> {
+    const { snapshotBytes, snapshotSlot, snapshotCrc, image } = this.#superblock
+    if (snapshotBytes === 0) return undefined
+    const bytes = await this.#storage.read(
+      this.regions.snapshotOffsets[snapshotSlot],
+      snapshotBytes
+    )
+    const snapshot = crc32(bytes) === snapshotCrc ? decodeSnapshot(bytes, image) : undefined
+    if (snapshot === undefined) throw corrupt('its presence map is damaged')
+    return snapshot
+  }
+
+  async #readJournal(): Promise<JournalRecord[]> {
+    const { journalOffsets, journalHalfBytes } = this.regions
+    const { instance, epoch } = this.#superblock
+    const records: JournalRecord[] = []
+    const bytes = await this.#storage.read(journalOffsets[0], 2 * journalHalfBytes)
+    for (let start = 0; start < bytes.length; start += pageBytes) {
+      const page = decodePage(bytes.subarray(start, start + pageBytes))
+      if (page === undefined || Buffer.compare(page.instance, instance) !== 0 || page.epoch < epoch)
+        continue
+      if (page.epoch > epoch + 1) throw corrupt('its newer superblock is lost')
+      for (const record of page.records) records.push(record)
+    }
+    return records
+  }
+
+  async #writeIdentity(identity: Uint8Array): Promise<void> {
+    const generation = (this.#identity?.generation ?? 0) + 1
+    const slot = generation % 2 === 0 ? 0 : 1
+    await this.#storage.write(
+      this.regions.identityOffsets[slot],
+      encodeIdentity(identity, generation)
+    )
+    this.#identity = { generation, identity: new Uint8Array(identity) }
+  }
+
+  async #checkpoint(epoch: number): Promise<void> {
+    if (this.#capture === undefined) throw new BootswarmError('ERR_INTERNAL', 'nothing to capture')
+    const bytes = encodeSnapshot(this.#capture())
+    const slot = this.#superblock.snapshotSlot === 0 ? 1 : 0
+    await this.#storage.write(this.regions.snapshotOffsets[slot], bytes)
+    await this.#storage.sync()
+    await this.#updateSuperblock({
+      snapshotSlot: slot,
+      snapshotBytes: bytes.length,
+      snapshotCrc: crc32(bytes),
+      epoch,
+      // From here on blocks may be written that no record speaks of yet.
+      blank: false
+    })
+  }
+
+  /** One after the other, and the second copy only once the first is durable. */
+  #updateSuperblock(changes: Partial<Superblock>): Promise<void> {
+    const done = this.#superblockWork.then(async () => {
+      const generation = this.#superblock.generation + 1
+      this.#superblock = { ...this.#superblock, ...changes, generation }
+      const bytes = encodeSuperblock(this.#superblock)
+      await this.#storage.write(0, bytes)
+      await this.#storage.sync()
+      await this.#storage.write(this.#storage.size - pageBytes, bytes)
+      await this.#storage.sync()
+    })
+    this.#superblockWork = done.catch(() => {
+      // The caller has the rejection; what comes after tries for itself.
+    })
+    return done
+  }
+}
+
+/** The newer intact identity slot, if any. */
+export async function readIdentity(
+  storage: Storage,
+  superblock: Superblock
+): Promise<StoredIdentity | undefined> {
+  const { identityOffsets } = regionsOf(superblock.image, superblock)
+  const slots = await Promise.all(
+    identityOffsets.map(async offset =>
+      decodeIdentity(await storage.read(offset, identitySlotLength))
+    )
+  )
+  return slots
+    .filter(slot => slot !== undefined)
+    .sort((a, b) => b.generation - a.generation)
+    .at(0)
+}
+
+function corrupt(reason: string): BootswarmError {
+  return new BootswarmError(
+    'ERR_METADATA_CORRUPT',
+    `the disk metadata cannot be trusted: ${reason}; start over with --force`
+  )
+}

@@ -1,0 +1,134 @@
+import fs from 'node:fs'
+import { open, readFile, stat } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
+import { fileError, isZero } from '../image/index.ts'
+
+const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL } = fs.constants
+
+/** A target or side file, open and locked. */
+export interface HeldFile {
+  readonly path: string
+  readonly kind: 'file' | 'device'
+  readonly handle: FileHandle
+  readonly size: number
+}
+
+/** What lies at a path: undefined if nothing does; ERR_USAGE if neither a file nor a block device. */
+export async function kindAt(path: string): Promise<'file' | 'device' | undefined> {
+  try {
+    const stats = await stat(path)
+    if (stats.isFile()) return 'file'
+    if (stats.isBlockDevice()) return 'device'
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined
+    throw fileError(error, path)
+  }
+  throw new BootswarmError('ERR_USAGE', `${path} is neither a file nor a block device`)
+}
+
+/**
+ * Opens a file, made empty if there is none, or a block device, and locks it. ERR_TARGET_BUSY if
+ * another process holds it. Only root or the owner may read a file made here: `mode`.
+ */
+export async function hold(path: string, mode: number): Promise<HeldFile> {
+  const kind = (await kindAt(path)) ?? 'file'
+  const handle = await openExclusively(path, kind, mode)
+  try {
+    if (!tryLock(handle.fd)) throw busy(path)
+    return { path, kind, handle, size: await sizeOf(handle, path) }
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/** Opens what is there for reading only, without a lock; undefined if nothing is. */
+export async function look(path: string): Promise<HeldFile | undefined> {
+  const kind = await kindAt(path)
+  if (kind === undefined) return undefined
+  try {
+    const handle = await open(path, O_RDONLY)
+    return { path, kind, handle, size: await sizeOf(handle, path) }
+  } catch (error) {
+    throw fileError(error, path)
+  }
+}
+
+async function sizeOf(handle: FileHandle, path: string): Promise<number> {
+  const stats = await handle.stat({ bigint: true })
+  if (!stats.isBlockDevice()) return Number(stats.size)
+  // A device number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor.
+  const major = (stats.rdev >> 8n) & 0xfffn
+  const minor = (stats.rdev & 0xffn) | ((stats.rdev >> 12n) & 0xfff00n)
+  const sectors = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8').catch(() => '')
+  if (/^\d+\n$/.test(sectors)) return Number(sectors) * limits.sectorBytes
+  throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
+}
+
+async function openExclusively(
+  path: string,
+  kind: 'file' | 'device',
+  mode: number
+): Promise<FileHandle> {
+  try {
+    // On a block device O_EXCL means: not while it is mounted or otherwise claimed (open(2)).
+    return await open(path, kind === 'device' ? O_RDWR | O_EXCL : O_RDWR | O_CREAT, mode)
+  } catch (error) {
+    throw systemErrorCode(error) === 'EBUSY' ? busy(path) : fileError(error, path)
+  }
+}
+
+const probeBytes = 1024 * 1024
+const spreadBlocks = 256
+const spreadBlockBytes = 4096
+
+/**
+ * Whether nothing is lost when the first `length` bytes are overwritten. Of a file every byte that is
+ * not a hole is looked at; of a device the first and the last MiB of the whole of it, and blocks in
+ * between, since reading it all would take as long as deploying it.
+ */
+export async function holdsNothing(file: HeldFile, length: number): Promise<boolean> {
+  try {
+    if (file.kind === 'file') return await isFileZero(file, length)
+    return await isDeviceZero(file)
+  } catch (error) {
+    throw fileError(error, file.path)
+  }
+}
+
+async function isFileZero({ handle, size }: HeldFile, length: number): Promise<boolean> {
+  const end = Math.min(size, length)
+  for (let offset = 0; ;) {
+    const extent = nextDataExtent(handle.fd, offset, end)
+    if (extent === undefined) return true
+    const piece = Math.min(extent.length, probeBytes)
+    if (!(await isRangeZero(handle, extent.offset, piece))) return false
+    offset = extent.offset + piece
+  }
+}
+
+async function isDeviceZero({ handle, size }: HeldFile): Promise<boolean> {
+  const edge = Math.min(probeBytes, size)
+  if (!(await isRangeZero(handle, 0, edge))) return false
+  if (!(await isRangeZero(handle, size - edge, edge))) return false
+  const blocks = Math.floor(size / spreadBlockBytes)
+  for (let index = 0; index < spreadBlocks; index++) {
+    const block = Math.floor((index * blocks) / spreadBlocks)
+    if (!(await isRangeZero(handle, block * spreadBlockBytes, spreadBlockBytes))) return false
+  }
+  return true
+}
+
+async function isRangeZero(handle: FileHandle, offset: number, length: number): Promise<boolean> {
+  const bytes = Buffer.alloc(length)
+  const { bytesRead } = await handle.read(bytes, 0, length, offset)
+  return isZero(bytes.subarray(0, bytesRead))
+}
+
+function busy(path: string): BootswarmError {
+  return new BootswarmError(
+    'ERR_TARGET_BUSY',
+    `${path} is in use: another agent holds it, or it is mounted; stop that first`
+  )
+}

@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { limits } from '../base/index.ts'
+import type { ChunkId, Clock, Frame } from '../base/index.ts'
+import { chunkIdOf, decodeFrame, isZero, zeroId } from '../image/index.ts'
+import { bytesOf } from './block-ranges.ts'
+import type { ChunkLocks } from './chunk-locks.ts'
+import type { ChunkStates } from './chunk-states.ts'
+import { masks } from './presence-map.ts'
+import type { Storage } from './storage.ts'
+
+/** The part of a manifest that a verification needs. */
+export interface ChunkNames {
+  /** `zeroId` for an all-zero chunk; undefined if the page is not here. */
+  chunkIdAt(position: number): ChunkId | undefined
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { bytesDone: number; size: number }) => void
+  /** Bytes a second that are read from the target; unbounded by default. */
+  readonly ratePerSecond?: number
+}
+
+export interface VerifyReport {
+  /** Bytes on the target that were compared with the image and are its. */
+  readonly verifiedBytes: number
+  /** Bytes in blocks that the machine wrote: they are its own. */
+  readonly machineWrittenBytes: number
+  /** Bytes in other blocks of chunks whose pristine frame is lost, missing, or not named. */
+  readonly unverifiableBytes: number
+  /** Positions of the chunks that differ from the image where the machine did not write. */
+  readonly badChunks: readonly number[]
+}
+
+export interface VerificationParts {
+  readonly states: ChunkStates
+  readonly locks: ChunkLocks
+  readonly target: Storage
+  readonly clock: Clock
+}
+
+interface ChunkVerdict {
+  readonly verified: number
+  readonly written: number
+  readonly unverifiable: number
+  readonly bad: boolean
+}
+
+/** Reads the whole target and compares every block that the machine did not write with the image. */
+export async function verifyTarget(
+  parts: VerificationParts,
+  names: ChunkNames,
+  options: VerifyOptions
+): Promise<VerifyReport> {
+  const { image } = parts.states
+  const pace = paceOf(parts.clock, options)
+  const totals = { verifiedBytes: 0, machineWrittenBytes: 0, unverifiableBytes: 0 }
+  const badChunks: number[] = []
+  let bytesDone = 0
+  for (let position = 0; position < image.chunkCount; position++) {
+    options.signal?.throwIfAborted()
+    const verdict = await verifyChunk(parts, position, names.chunkIdAt(position))
+    totals.verifiedBytes += verdict.verified
+    totals.machineWrittenBytes += verdict.written
+    totals.unverifiableBytes += verdict.unverifiable
+    if (verdict.bad) badChunks.push(position)
+    bytesDone += parts.states.lengthOf(position)
+    options.onProgress?.({ bytesDone, size: image.size })
+    await pace(bytesDone)
+  }
+  return { ...totals, badChunks }
+}
+
+function paceOf(
+  clock: Clock,
+  { ratePerSecond, signal }: VerifyOptions
+): (bytesDone: number) => Promise<void> {
+  const start = clock.now()
+  return async bytesDone => {
+    if (ratePerSecond === undefined) return
+    const aheadMs = (bytesDone / ratePerSecond) * 1_000 - (clock.now() - start)
+    if (aheadMs > 0) await sleep(aheadMs, undefined, { signal })
+  }
+}
+
+async function verifyChunk(
+  { states, locks, target }: VerificationParts,
+  position: number,
+  id: ChunkId | undefined
+): Promise<ChunkVerdict> {
+  const chunkLength = states.lengthOf(position)
+  // Shared: the machine may go on writing where it has written, and no chunk is put aside meanwhile.
+  return locks.run(position, 'shared', async () => {
+    const actual = await target.read(position * states.image.chunkSize, chunkLength)
+    // A block becomes the machine's before its data changes, so that what is still pristine after
+    // the read was so during all of it.
+    const untouched = states.isPristine(position)
+    if (untouched && id !== undefined) {
+      const same = isNamed(actual, id)
+      return { verified: same ? chunkLength : 0, written: 0, unverifiable: 0, bad: !same }
+    }
+    const expected = id === undefined ? undefined : await pristineOf(states, position, id)
+    return compareBlocks(states, position, actual, expected)
+  })
+}
+
+function compareBlocks(
+  { map, image }: ChunkStates,
+  position: number,
+  actual: Buffer,
+  expected: Uint8Array | undefined
+): ChunkVerdict {
+  const start = position * image.chunkSize
+  const { block, count } = map.chunk(position)
+  let verified = 0
+  let unverifiable = 0
+  let bad = false
+  for (const run of map.runs(block, count, masks.unwritten)) {
+    const { offset, length } = bytesOf(run, image.size)
+    const same = (bytes: Uint8Array): Uint8Array =>
+      bytes.subarray(offset - start, offset - start + length)
+    const missing = map.any(run.block, run.count, masks.missing)
+    if (expected === undefined || missing) unverifiable += length
+    else if (Buffer.compare(same(actual), same(expected)) === 0) verified += length
+    else bad = true
+  }
+  const written = map
+    .runs(block, count, masks.written)
+    .reduce((sum, run) => sum + bytesOf(run, image.size).length, 0)
+  return { verified, written, unverifiable, bad }
+}
+
+/** The image's bytes of a chunk that the machine wrote into, if they were put aside and are intact. */
+async function pristineOf(
+  states: ChunkStates,
+  position: number,
+  id: ChunkId
+): Promise<Uint8Array | undefined> {
+  if (id === zeroId) return Buffer.alloc(states.lengthOf(position))
+  const frame: Frame | undefined = await states.aside.get(position)
+  if (frame === undefined) return undefined
+  const plain = await decodeFrame(frame, limits.chunkBytesMax).catch(() => undefined)
+  return plain !== undefined && chunkIdOf(plain) === id ? plain : undefined
+}
+
+function isNamed(plain: Uint8Array, id: ChunkId): boolean {
+  return id === zeroId ? isZero(plain) : chunkIdOf(plain) === id
+}

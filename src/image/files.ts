@@ -1,0 +1,48 @@
+import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import type { ErrorCode } from '../base/index.ts'
+
+const codes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  ENOENT: ['ERR_FILE_MISSING', 'does not exist'],
+  ENOTDIR: ['ERR_FILE_MISSING', 'lies under something that is no directory'],
+  EACCES: ['ERR_FILE_MISSING', 'may not be opened by this user'],
+  EPERM: ['ERR_FILE_MISSING', 'may not be opened by this user'],
+  EROFS: ['ERR_FILE_MISSING', 'lies on a read-only file system'],
+  EISDIR: ['ERR_FILE_MISSING', 'is a directory'],
+  ENOSPC: ['ERR_DISK_FULL', 'does not fit: its file system is full'],
+  EDQUOT: ['ERR_DISK_FULL', 'does not fit: the disk quota is used up'],
+  EFBIG: ['ERR_DISK_FULL', 'is larger than its file system allows'],
+  EIO: ['ERR_DISK_IO', 'lies on a disk that reports an error']
+}
+
+/** A system error about a file as one of ours that names it; any other error as it is. */
+export function fileError(error: unknown, path: string): unknown {
+  const systemCode = systemErrorCode(error)
+  const known = systemCode === undefined ? undefined : codes[systemCode]
+  if (known === undefined) return error
+  const [code, reason] = known
+  return new BootswarmError(code, `${path} ${reason}`, { cause: error })
+}
+
+/** Makes a rename or a new file in a directory durable. */
+export async function syncDirectory(path: string): Promise<void> {
+  const handle = await open(path, 'r')
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Writes all of `bytes`: a single call may write less. */
+export async function writeFully(
+  handle: FileHandle,
+  bytes: Uint8Array,
+  offset: number
+): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done)
+    done += bytesWritten
+  }
+}

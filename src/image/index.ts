@@ -1,0 +1,36 @@
+export { sourceOf } from './chunk-source.ts'
+export { exportImage } from './export.ts'
+export type { ExportOptions } from './export.ts'
+export { fileError, syncDirectory, writeFully } from './files.ts'
+export {
+  decodePage,
+  decodeRoot,
+  encodePage,
+  encodeRoot,
+  formatVersionError,
+  isChunkSize
+} from './format.ts'
+export type { ImageRoot } from './format.ts'
+export { decodeFrame, encodeFrame, plainFrame, verifiedPlain } from './frames.ts'
+export {
+  chunkIdOf,
+  cidText,
+  digestBytes,
+  idOfCidText,
+  imageCidText,
+  isChunkId,
+  isZero,
+  parseCid,
+  zeroId
+} from './ids.ts'
+export type { CidCodec } from './ids.ts'
+export { checkImageFile } from './image-file.ts'
+export { importImage } from './import.ts'
+export type { ImageProgress, ImportOptions, ImportResult } from './import.ts'
+export { Manifest, readManifest } from './manifest.ts'
+export { openRelease, parseImageName, signRelease } from './release.ts'
+export type { ImageName, Release } from './release.ts'
+export { drain, inParallel } from './streams.ts'
+export type { Step } from './streams.ts'
+export { verifyImage } from './verify.ts'
+export type { VerifyOptions, VerifyResult } from './verify.ts'

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { chmod, lstat, rename, unlink } from 'node:fs/promises'
+import { connect, type ListenOptions, type Server } from 'node:net'
+import { dirname, join } from 'node:path'
+import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { formatNbdAddress, type NbdAddress } from './address.ts'
+
+export interface Listening {
+  /** Where it really listens: a port asked for as 0 has its number here. */
+  readonly address: NbdAddress
+  /** Takes away what closing the server leaves behind. */
+  cleanUp(): Promise<void>
+}
+
+/** Throws ERR_ADDRESS_IN_USE when another process serves the address, else ERR_ADDRESS_INVALID. */
+export async function listen(server: Server, address: NbdAddress): Promise<Listening> {
+  try {
+    if (address.kind === 'unix') return await listenOnPath(server, address.path)
+    return await listenOnPort(server, address.host, address.port)
+  } catch (error) {
+    if (error instanceof BootswarmError) throw error
+    if (systemErrorCode(error) === 'EADDRINUSE') throw inUse(address)
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new BootswarmError(
+      'ERR_ADDRESS_INVALID',
+      `cannot listen on ${formatNbdAddress(address)}: ${reason}`,
+      { cause: error }
+    )
+  }
+}
+
+function inUse(address: NbdAddress): BootswarmError {
+  return new BootswarmError(
+    'ERR_ADDRESS_IN_USE',
+    `${formatNbdAddress(address)} is already served by another process; stop it or choose another address`
+  )
+}
+
+async function listenOnPort(server: Server, host: string, port: number): Promise<Listening> {
+  await bind(server, { host, port })
+  const bound = server.address()
+  const boundPort = typeof bound === 'object' && bound !== null ? bound.port : port
+  return { address: { kind: 'tcp', host, port: boundPort }, cleanUp: async () => {} }
+}
+
+/**
+ * The socket is made under another name and moved into place when its mode is right: nobody else can
+ * ever connect, and a stale file is replaced in one step.
+ */
+async function listenOnPath(server: Server, path: string): Promise<Listening> {
+  const address: NbdAddress = { kind: 'unix', path }
+  await requireFree(address, path)
+  const draft = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
+  await bind(server, { path: draft })
+  await chmod(draft, 0o600)
+  await rename(draft, path)
+  const { ino } = await lstat(path)
+  return { address, cleanUp: () => removeOwn(path, ino) }
+}
+
+async function bind(server: Server, options: ListenOptions): Promise<void> {
+  server.listen(options)
+  await once(server, 'listening')
+}
+
+async function requireFree(address: NbdAddress, path: string): Promise<void> {
+  const stat = await lstat(path).catch(ignoreMissing)
+  if (stat === undefined) return
+  if (!stat.isSocket()) {
+    throw new BootswarmError(
+      'ERR_ADDRESS_INVALID',
+      `${path} exists and is not a socket; choose another path or remove it`
+    )
+  }
+  if (await isServed(path)) throw inUse(address)
+}
+
+/** A socket file whose process has died refuses connections. */
+async function isServed(path: string): Promise<boolean> {
+  const probe = connect(path)
+  try {
+    await once(probe, 'connect')
+    return true
+  } catch (error) {
+    const code = systemErrorCode(error)
+    // Anything else (no permission, a full backlog) means that somebody may be there.
+    return code !== 'ECONNREFUSED' && code !== 'ENOENT'
+  } finally {
+    probe.destroy()
+  }
+}
+
+/** Leaves alone what another process has put there since. */
+async function removeOwn(path: string, ino: number): Promise<void> {
+  const stat = await lstat(path).catch(ignoreMissing)
+  if (stat?.ino === ino) await unlink(path).catch(ignoreMissing)
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemErrorCode(error) !== 'ENOENT') throw error
+}

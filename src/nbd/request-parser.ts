@@ -1,0 +1,108 @@
+import type { BufferPool } from './buffer-pool.ts'
+import type { ByteQueue } from './byte-queue.ts'
+import type { NbdLimits } from './nbd-limits.ts'
+import { bytesHeldFor, payloadBytes, requestError, type ExportBounds } from './request-rules.ts'
+import {
+  commands,
+  decodeRequest,
+  replyErrors,
+  requestBytes,
+  type ReplyError,
+  type Request
+} from './wire.ts'
+
+export type RequestStep =
+  /** Do it. `payload` is what a WRITE brought, else empty; the pool may have it back afterwards. */
+  | { readonly kind: 'run'; readonly request: Request; readonly payload: Buffer }
+  /** Answer with the error; its payload has been skipped. */
+  | { readonly kind: 'refuse'; readonly request: Request; readonly error: ReplyError }
+  /** The client takes its leave. */
+  | { readonly kind: 'disconnect' }
+  /** Close at once: where the next request begins is not known. */
+  | { readonly kind: 'violation'; readonly reason: string }
+
+/**
+ * Whether a request may begin now that makes the server hold so many bytes. It is asked again for
+ * the same request until it says yes, and then holds them.
+ */
+export type Admission = (bytes: number) => boolean
+
+interface Incoming {
+  readonly request: Request
+  readonly error: ReplyError
+  admitted: boolean
+  /** Undefined until bytes of the payload have to be gathered. */
+  payload: Buffer | undefined
+  /** How much of the payload has been taken. */
+  taken: number
+}
+
+const nothing = Buffer.alloc(0)
+
+/** Turns one client's transmission bytes, however they are split, into checked requests. */
+export class RequestParser {
+  readonly #bounds: ExportBounds
+  readonly #limits: NbdLimits
+  readonly #pool: BufferPool
+  #incoming: Incoming | undefined
+
+  constructor(bounds: ExportBounds, limits: NbdLimits, pool: BufferPool) {
+    this.#bounds = bounds
+    this.#limits = limits
+    this.#pool = pool
+  }
+
+  /** Undefined until more bytes are here or, after `admit` said no, until it would say yes. */
+  next(bytes: ByteQueue, admit: Admission): RequestStep | undefined {
+    if (this.#incoming === undefined) {
+      const header = bytes.take(requestBytes)
+      if (header === undefined) return undefined
+      const request = decodeRequest(header)
+      if (request === undefined) return violation('a request without its magic')
+      if (request.command === commands.DISC) return { kind: 'disconnect' }
+      if (payloadBytes(request) > this.#limits.nbdRequestBytesMax) {
+        return violation(`a write of ${request.length} bytes`)
+      }
+      const error = requestError(request, this.#bounds, this.#limits.nbdRequestBytesMax)
+      this.#incoming = { request, error, admitted: false, payload: undefined, taken: 0 }
+    }
+    return this.#finish(this.#incoming, bytes, admit)
+  }
+
+  #finish(incoming: Incoming, bytes: ByteQueue, admit: Admission): RequestStep | undefined {
+    const { request, error } = incoming
+    const refused = error !== replyErrors.NONE
+    incoming.admitted ||= admit(refused ? 0 : bytesHeldFor(request))
+    if (!incoming.admitted) return undefined
+    const complete = refused
+      ? skipPayload(incoming, bytes)
+      : gatherPayload(incoming, bytes, this.#pool)
+    if (!complete) return undefined
+    this.#incoming = undefined
+    if (refused) return { kind: 'refuse', request, error }
+    return { kind: 'run', request, payload: incoming.payload ?? nothing }
+  }
+}
+
+function violation(reason: string): RequestStep {
+  return { kind: 'violation', reason }
+}
+
+function skipPayload(incoming: Incoming, bytes: ByteQueue): boolean {
+  const length = payloadBytes(incoming.request)
+  incoming.taken += bytes.skip(length - incoming.taken)
+  return incoming.taken === length
+}
+
+/** A payload that arrived in one piece is used where it lies; others are gathered as they come. */
+function gatherPayload(incoming: Incoming, bytes: ByteQueue, pool: BufferPool): boolean {
+  const length = payloadBytes(incoming.request)
+  if (length === 0) return true
+  if (incoming.payload === undefined) {
+    incoming.payload = bytes.takeWhole(length)
+    if (incoming.payload !== undefined) return true
+    incoming.payload = pool.take(length)
+  }
+  incoming.taken += bytes.drainInto(incoming.payload, incoming.taken)
+  return incoming.taken === length
+}

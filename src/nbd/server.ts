@@ -1,0 +1,157 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { BootswarmError, type Logger } from '../base/index.ts'
+import { formatNbdAddress, isLocal, nbdUri, type NbdAddress } from './address.ts'
+import { BufferPool } from './buffer-pool.ts'
+import { Connection } from './connection.ts'
+import type { NbdExport } from './exports.ts'
+import { listen, type Listening } from './listener.ts'
+import { nbdLimits, type NbdLimits } from './nbd-limits.ts'
+import { stringBytesMax } from './wire.ts'
+
+export interface NbdServerOptions {
+  readonly address: NbdAddress
+  /** At least one; the first is what a client gets who names none. */
+  readonly exports: readonly NbdExport[]
+  /** Allows an address that other machines can reach. */
+  readonly insecure?: boolean
+  readonly logger: Logger
+  /** In place of those in base/limits.ts, for tests. */
+  readonly limits?: Partial<NbdLimits>
+}
+
+export interface NbdServer {
+  /** Where it really listens: `unix:PATH` or `HOST:PORT`. */
+  readonly address: string
+  /** The same as an NBD URI, for `nbdcopy` and friends. */
+  readonly uri: string
+  /** Clients connected now. */
+  connections(): number
+  /**
+   * Takes no more clients, lets requests under way finish, answers ESHUTDOWN to those that do not,
+   * and removes the socket file. Takes at most twice `limits.nbdCloseMs`. May be called again.
+   */
+  close(): Promise<void>
+}
+
+/** TCP only: a client whose machine died without a word is noticed after some minutes. */
+const keepAliveInitialDelay = 30_000
+
+/**
+ * Serves block devices over NBD (docs/nbd.md). Throws ERR_ADDRESS_INSECURE, ERR_ADDRESS_IN_USE or
+ * ERR_ADDRESS_INVALID.
+ */
+export async function startNbdServer(options: NbdServerOptions): Promise<NbdServer> {
+  requireSafe(options)
+  requireNames(options.exports)
+  const server = new ClientServer(options)
+  await server.open(options.address)
+  return server
+}
+
+class ClientServer implements NbdServer {
+  readonly #options: NbdServerOptions
+  readonly #limits: NbdLimits
+  readonly #server: Server
+  readonly #pool: BufferPool
+  readonly #connections = new Set<Connection>()
+  #listening: Listening | undefined
+  #clientsSeen = 0
+  #closing: Promise<void> | undefined
+
+  constructor(options: NbdServerOptions) {
+    this.#options = options
+    this.#limits = nbdLimits(options.limits)
+    this.#pool = new BufferPool(this.#limits.nbdIdleBufferBytesMax)
+    const settings = { noDelay: true, keepAlive: true, keepAliveInitialDelay }
+    this.#server = createServer(settings, socket => this.#welcome(socket))
+    this.#server.maxConnections = this.#limits.nbdConnectionsMax
+    this.#server.on('drop', () => {
+      options.logger.warn('nbd client turned away', { connections: this.#connections.size })
+    })
+  }
+
+  get address(): string {
+    return formatNbdAddress(this.#boundAddress())
+  }
+
+  get uri(): string {
+    return nbdUri(this.#boundAddress())
+  }
+
+  connections(): number {
+    return this.#connections.size
+  }
+
+  async open(address: NbdAddress): Promise<void> {
+    const { logger } = this.#options
+    this.#listening = await listen(this.#server, address).catch((error: unknown) => {
+      this.#server.close()
+      throw error
+    })
+    this.#server.on('error', error => logger.warn('nbd listener failed', { reason: error.message }))
+    logger.debug('nbd server listens', { address: this.address })
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const { nbdCloseMs } = this.#limits
+    this.#server.close()
+    await this.#listening?.cleanUp()
+    const connections = [...this.#connections]
+    const allClosed = Promise.all(connections.map(connection => connection.closed))
+    for (const connection of connections) connection.stop()
+    const timers = [
+      setTimeout(() => connections.forEach(connection => connection.giveUp()), nbdCloseMs),
+      setTimeout(() => connections.forEach(connection => connection.destroy()), 2 * nbdCloseMs)
+    ]
+    await allClosed
+    for (const timer of timers) clearTimeout(timer)
+  }
+
+  #welcome(socket: Socket): void {
+    const from = socket.remoteAddress === undefined ? 'unix' : socket.remoteAddress
+    const client = `${++this.#clientsSeen} from ${from}`
+    const { exports, logger } = this.#options
+    const connection = new Connection({
+      socket,
+      exports,
+      limits: this.#limits,
+      pool: this.#pool,
+      logger,
+      client
+    })
+    this.#connections.add(connection)
+    void connection.closed.then(() => {
+      this.#connections.delete(connection)
+      logger.debug('nbd client gone', { client })
+    })
+  }
+
+  #boundAddress(): NbdAddress {
+    return this.#listening?.address ?? this.#options.address
+  }
+}
+
+function requireSafe({ address, insecure }: NbdServerOptions): void {
+  if (insecure === true || isLocal(address)) return
+  throw new BootswarmError(
+    'ERR_ADDRESS_INSECURE',
+    `${formatNbdAddress(address)} can be reached from other machines, without any protection; use unix:PATH or 127.0.0.1:PORT, or allow it with --insecure`
+  )
+}
+
+function requireNames(exports: readonly NbdExport[]): void {
+  if (exports.length === 0) throw new BootswarmError('ERR_INTERNAL', 'no export to serve by NBD')
+  for (const { name, description } of exports) {
+    if (Math.max(Buffer.byteLength(name), Buffer.byteLength(description)) > stringBytesMax) {
+      throw new BootswarmError(
+        'ERR_NAME_INVALID',
+        `the NBD export '${name.slice(0, 40)}…' has a name or description of more than ${stringBytesMax} bytes`
+      )
+    }
+  }
+}

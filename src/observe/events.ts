@@ -1,0 +1,160 @@
+/**
+ * What the long-lived processes print with --json: one object a line, its `event` first. Scripts rely
+ * on these names; docs/EVENTS.md is generated from this file, and the types of what may be printed
+ * are derived from it.
+ */
+
+interface ValueOfKind {
+  text: string
+  texts: readonly string[]
+  number: number
+  boolean: boolean
+}
+
+type Kind = keyof ValueOfKind
+
+interface Field {
+  readonly kind: Kind
+  readonly meaning: string
+  readonly optional?: true
+}
+
+interface EventDescription {
+  readonly meaning: string
+  readonly fields: Readonly<Record<string, Field>>
+}
+
+const text = (meaning: string) => ({ kind: 'text', meaning }) as const
+const texts = (meaning: string) => ({ kind: 'texts', meaning }) as const
+const number = (meaning: string) => ({ kind: 'number', meaning }) as const
+const boolean = (meaning: string) => ({ kind: 'boolean', meaning }) as const
+const optional = <F extends Field>(field: F) => ({ ...field, optional: true }) as const
+
+const seconds = number('Seconds since the process started.')
+
+const ofEveryProcess = {
+  stopped: {
+    meaning: 'Told to stop, and everything is put away; the last line.',
+    fields: { seconds }
+  },
+  error: {
+    meaning: 'The process ends because of this; the last line.',
+    fields: {
+      code: text('A code of the error catalogue.'),
+      message: text('The reason, in one line, and what to do.')
+    }
+  }
+} as const
+
+const received = {
+  seconds,
+  bytesFromSeed: number('Chunk payload received from seeds, as it was on the wire.'),
+  bytesFromPeers: number('Chunk payload received from other agents, as it was on the wire.')
+} as const
+
+const finished = {
+  ...received,
+  bytesLocal: number('Plain bytes taken from what the disk already held.'),
+  verified: boolean('Whether the whole disk has been read back and matches the image.'),
+  machineWrittenBytes: number('Bytes in 4 KiB blocks that the machine itself has written.'),
+  unverifiableBytes: number('Bytes that could not be compared: their pristine chunk was given up.')
+} as const
+
+export const eventCatalogue = {
+  seed: {
+    ready: {
+      meaning: 'The seed can be used: it listens and serves; the first line.',
+      fields: {
+        addresses: texts('Multiaddrs at which agents reach it.'),
+        http: optional(text('HOST:PORT of its HTTP listener.'))
+      }
+    },
+    imported: {
+      meaning: 'An image was added to the store and is served from now on.',
+      fields: { image: text('Its CID.'), name: text('Its NAME:TAG.') }
+    },
+    progress: {
+      meaning: 'At most once a second, while chunks are sent.',
+      fields: {
+        seconds,
+        bytesSent: number('Chunk payload sent since the start, as it was on the wire.'),
+        agents: number('Agents connected now.')
+      }
+    },
+    ...ofEveryProcess
+  },
+  agent: {
+    ready: {
+      meaning: 'The NBD socket answers: the disk can be used; the first line.',
+      fields: {
+        nbd: text('Where: unix:PATH or HOST:PORT.'),
+        size: number('Bytes of the device, as many as the image has.'),
+        image: text('CID of the image.'),
+        name: text('Name of the machine.'),
+        present: number('Share of the image that is on the disk already, 0 to 1.')
+      }
+    },
+    progress: {
+      meaning: 'At most once a second, while chunks arrive.',
+      fields: {
+        ...received,
+        present: number('Share of the image that is on the disk, 0 to 1.'),
+        rate: number('Bytes a second, received of late.'),
+        peers: number('Seeds and agents connected now.')
+      }
+    },
+    unreachable: {
+      meaning: 'No seed answers; the agent keeps trying.',
+      fields: { seconds, addresses: texts('Where it tried.') }
+    },
+    starved: {
+      meaning: 'A read has waited for two seconds because nobody can deliver its chunk.',
+      fields: { seconds, reads: number('Reads that wait now.') }
+    },
+    fed: {
+      meaning: 'After `starved`: no read waits any more.',
+      fields: { seconds, waited: number('Seconds that the longest of them waited.') }
+    },
+    newer: {
+      meaning: 'The name means a newer image by now; this disk goes on with the one it began.',
+      fields: { name: text('The name asked for.'), image: text('CID of the newer image.') }
+    },
+    present: { meaning: 'Every chunk has been hashed and written.', fields: finished },
+    complete: { meaning: 'The disk is complete and verified.', fields: finished },
+    ...ofEveryProcess
+  }
+} as const satisfies Record<string, Record<string, EventDescription>>
+
+type Catalogue = typeof eventCatalogue
+export type ProcessName = keyof Catalogue
+export type EventName<P extends ProcessName> = keyof Catalogue[P] & string
+
+type FieldsOf<P extends ProcessName, E extends EventName<P>> = Catalogue[P][E] extends {
+  fields: infer F
+}
+  ? F
+  : never
+
+type OptionalKeys<F> = { [K in keyof F]: F[K] extends { optional: true } ? K : never }[keyof F]
+type Value<F> = F extends { kind: infer K extends Kind } ? ValueOfKind[K] : never
+
+/** What an event carries beside its name, by the catalogue. */
+export type EventFields<P extends ProcessName, E extends EventName<P>> = {
+  readonly [K in Exclude<keyof FieldsOf<P, E>, OptionalKeys<FieldsOf<P, E>>>]: Value<
+    FieldsOf<P, E>[K]
+  >
+} & { readonly [K in OptionalKeys<FieldsOf<P, E>>]?: Value<FieldsOf<P, E>[K]> }
+
+/** One event of a process as an object: `{ event: 'present', seconds: 3.1, … }`. */
+export type ProcessEvent<P extends ProcessName> = {
+  [E in EventName<P>]: { readonly event: E } & EventFields<P, E>
+}[EventName<P>]
+
+export type SeedEvent = ProcessEvent<'seed'>
+export type AgentEvent = ProcessEvent<'agent'>
+
+/** The line that --json prints for an event, with its newline; `event` comes first. */
+export function eventLine(event: SeedEvent | AgentEvent): string {
+  const { event: name, ...fields } = event
+  return `${JSON.stringify({ event: name, ...fields })}\n`
+}

@@ -1,0 +1,40 @@
+import { networkInterfaces } from 'node:os'
+import { generateSigningKey, limits, signingKeyFromSeed, type SigningKey } from '../base/index.ts'
+import type { Store } from '../store/index.ts'
+import { peerIdOf } from '../swarm/index.ts'
+
+// What a seed is on the network stays with its store: the key that is its peer id, and the addresses
+// that it had when it last ran, for tickets that are made while it does not.
+
+const keyName = 'seed-key'
+const addressesName = 'seed-addresses'
+
+export async function seedKey(store: Store): Promise<SigningKey> {
+  const known = await store.readSecret(keyName)
+  if (known !== undefined) return signingKeyFromSeed(known)
+  const key = generateSigningKey()
+  await store.writeSecret(keyName, key.seed)
+  return key
+}
+
+export async function rememberAddresses(store: Store, addresses: readonly string[]): Promise<void> {
+  await store.writeSecret(addressesName, Buffer.from(JSON.stringify(addresses)))
+}
+
+/** Those of the last start, else where a seed of this host would listen by default. */
+export async function expectedAddresses(store: Store): Promise<string[]> {
+  const last = await store.readSecret(addressesName)
+  if (last !== undefined) return JSON.parse(Buffer.from(last).toString('utf8')) as string[]
+  const peerId = peerIdOf(await seedKey(store))
+  return hostAddresses().map(
+    ({ family, address }) =>
+      `/${family === 'IPv6' ? 'ip6' : 'ip4'}/${address}/tcp/${limits.seedPort}/p2p/${peerId}`
+  )
+}
+
+/** A machine elsewhere can use neither loopback nor link-local addresses. */
+function hostAddresses(): { family: string; address: string }[] {
+  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+  const reachable = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+  return reachable.length > 0 ? reachable : all.filter(({ address }) => address === '127.0.0.1')
+}

@@ -1,0 +1,249 @@
+import { hostname } from 'node:os'
+import {
+  isErrorCode,
+  limits,
+  systemClock,
+  systemRandom,
+  type ChunkId,
+  type Logger
+} from '../base/index.ts'
+import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
+import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
+import { Serving } from '../scheduler/index.ts'
+import { openOrCreateStore, type Store } from '../store/index.ts'
+import {
+  issueCertificate,
+  Swarm,
+  Uploads,
+  type Link,
+  type MachineReport,
+  type Message
+} from '../swarm/index.ts'
+import { enrolMachine } from './enrolling.ts'
+import { rememberAddresses, seedKey } from './identity.ts'
+import { ServedImages } from './images.ts'
+import { Introductions } from './introductions.ts'
+
+export interface SeedOptions {
+  readonly storeDir: string
+  /** Multiaddrs; the default is every address of the host at the default port. */
+  readonly listen?: readonly string[]
+  readonly http: { readonly host: string; readonly port: number }
+  readonly logger: Logger
+}
+
+export const defaultListen = [
+  `/ip4/0.0.0.0/tcp/${limits.seedPort}`,
+  `/ip6/::/tcp/${limits.seedPort}`
+]
+
+/** The admin's process: holds whole images, signs machines in, and sends each chunk about once. */
+export class Seed {
+  readonly #store: Store
+  readonly #logger: Logger
+  readonly #machines = new Machines(systemClock)
+  readonly #introductions = new Introductions(systemRandom)
+  readonly #serving = new Serving('seed')
+  readonly #images: ServedImages
+  readonly #uploads: Uploads
+  readonly #startedAt = systemClock.now()
+  readonly #pings: NodeJS.Timeout
+  #swarm!: Swarm
+  #api!: ControlApi
+
+  /** Throws what openStore, Swarm.start and startControlApi throw; nothing is left running then. */
+  static async start(options: SeedOptions): Promise<Seed> {
+    const store = await openOrCreateStore(options.storeDir)
+    const seed = new Seed(store, options.logger)
+    try {
+      // The control socket first: it also makes sure that no other seed serves this store.
+      seed.#api = await startControlApi({
+        storeDir: options.storeDir,
+        http: options.http,
+        status: () => seed.status()
+      })
+      await seed.#join(options.listen ?? defaultListen)
+      return seed
+    } catch (error) {
+      await seed.stop()
+      throw error
+    }
+  }
+
+  private constructor(store: Store, logger: Logger) {
+    this.#store = store
+    this.#logger = logger
+    this.#images = new ServedImages(store)
+    this.#uploads = new Uploads({
+      policy: this.#serving,
+      source: {
+        holding: id => (store.has(id) ? 'held' : 'absent'),
+        load: id => store.get(id)
+      },
+      clock: systemClock,
+      logger,
+      addressOf: peerId => this.#swarm.addressOf(peerId)
+    })
+    this.#pings = setInterval(() => this.#pingAll(), limits.pingIntervalMs)
+  }
+
+  get addresses(): string[] {
+    return this.#swarm.addresses()
+  }
+
+  get url(): string {
+    return this.#api.url
+  }
+
+  status(): SeedStatus {
+    return {
+      seed: {
+        name: hostname(),
+        peerId: this.#swarm.peerId,
+        addresses: this.addresses,
+        uptimeSeconds: Math.round((systemClock.now() - this.#startedAt) / 1000),
+        bytesSent: this.#uploads.bytesSent
+      },
+      images: this.#store.releases().map(({ name, tag, imageId }) => ({
+        name,
+        tag,
+        cid: imageCidText(imageId)
+      })),
+      machines: this.#machines.list()
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#pings)
+    await (this.#api as ControlApi | undefined)?.close()
+    await (this.#swarm as Swarm | undefined)?.stop()
+    await this.#store.close()
+  }
+
+  async #join(listen: readonly string[]): Promise<void> {
+    const store = this.#store
+    const key = await seedKey(store)
+    this.#swarm = await Swarm.start({
+      key,
+      labKey: store.lab.publicKey,
+      listen,
+      logger: this.#logger,
+      enrol: request => enrolMachine(store, request, Date.now()),
+      handlers: {
+        onPeer: link => this.#machines.joined(link.peerId, link.certificate?.name ?? ''),
+        onMessage: (link, message) => this.#receive(link, message),
+        onWritable: () => this.#uploads.writable(),
+        onGone: link => this.#gone(link)
+      }
+    })
+    const { peerId } = this.#swarm
+    this.#swarm.certificate = issueCertificate(store.lab, {
+      peerId,
+      role: 'seed',
+      name: hostname()
+    })
+    await rememberAddresses(store, this.addresses)
+  }
+
+  #receive(link: Link, message: Message): void {
+    switch (message.type) {
+      case 'want':
+        this.#uploads.want(link, message)
+        return
+      case 'cancel':
+        this.#uploads.cancel(link, message.request)
+        return
+      case 'resolve':
+        this.#resolve(link, message)
+        return
+      case 'interest':
+        this.#interested(link, message.imageId)
+        return
+      case 'have':
+        this.#learn(link, message.imageId, message.items)
+        return
+      case 'report':
+        this.#machines.reported(link.peerId, reportOf(message.report))
+        return
+      case 'ping':
+        link.send({ type: 'pong', nonce: message.nonce })
+        return
+      case 'pong':
+      case 'have-all':
+      case 'have-map':
+      case 'have-not':
+      case 'peers':
+      case 'release':
+      case 'hello':
+      case 'accept':
+      case 'frame':
+      case 'segment':
+      case 'refuse':
+      case 'redirect':
+        // A seed asks nobody for anything, so none of these tells it anything.
+        return
+    }
+  }
+
+  #resolve(link: Link, message: Extract<Message, { type: 'resolve' }>): void {
+    const release = this.#signedRelease(message.name) ?? new Uint8Array()
+    link.send({ type: 'release', request: message.request, release })
+  }
+
+  #signedRelease(name: string): Uint8Array | undefined {
+    try {
+      return this.#store.resolve(name)?.signed
+    } catch (error) {
+      // What cannot be a name is a name that is not known; the machine says so to its user.
+      if (isErrorCode(error, 'ERR_NAME_INVALID')) return undefined
+      throw error
+    }
+  }
+
+  #interested(link: Link, imageId: ChunkId): void {
+    this.#images
+      .manifest(imageId)
+      .then(manifest => {
+        if (link.closed) return
+        if (manifest !== undefined) link.send({ type: 'have-all', imageId })
+        this.#introductions.introduce(link, imageId, peerId => this.#swarm.addressOf(peerId))
+      })
+      .catch((error: unknown) => {
+        this.#logger.warn('an image cannot be served', { image: imageCidText(imageId), error })
+      })
+  }
+
+  #learn(link: Link, imageId: ChunkId, items: readonly number[]): void {
+    this.#images
+      .manifest(imageId)
+      .then(manifest => {
+        for (const item of items) {
+          const id = manifest === undefined ? undefined : idOfItem(manifest, item)
+          if (id !== undefined) this.#serving.holds(link.peerId, id)
+        }
+      })
+      .catch((error: unknown) => this.#logger.debug('haves were not used', { error }))
+  }
+
+  #gone(link: Link): void {
+    this.#uploads.gone(link)
+    this.#introductions.gone(link)
+    this.#machines.left(link.peerId)
+  }
+
+  /** A machine that was cut off says nothing; the ping makes the connection notice. */
+  #pingAll(): void {
+    for (const link of this.#swarm.links()) link.send({ type: 'ping', nonce: 0 })
+  }
+}
+
+function idOfItem(manifest: Manifest, item: number): ChunkId | undefined {
+  const { chunkCount, pageIds } = manifest.root
+  const id = item < chunkCount ? manifest.chunkIdAt(item) : pageIds[item - chunkCount]
+  return id === zeroId ? undefined : id
+}
+
+function reportOf(report: MachineReport): Parameters<Machines['reported']>[1] {
+  const { imageId, ...rest } = report
+  return { ...rest, image: imageCidText(imageId) }
+}

@@ -1,0 +1,140 @@
+import type { DatabaseSync, SQLOutputValue } from 'node:sqlite'
+import { BootswarmError } from '../base/index.ts'
+import type { ChunkId, SigningKey } from '../base/index.ts'
+import {
+  idOfCidText,
+  imageCidText,
+  openRelease,
+  parseImageName,
+  signRelease
+} from '../image/index.ts'
+import type { ImportResult, Release } from '../image/index.ts'
+import { inTransaction } from './database.ts'
+
+/** An image that the store holds whole. */
+export interface ImageRecord extends Omit<ImportResult, 'newBytes'> {
+  readonly createdMs: number
+}
+
+/** A release with the bytes that prove it. */
+export interface SignedRelease extends Release {
+  readonly signed: Uint8Array
+}
+
+export interface Resolved {
+  readonly imageId: ChunkId
+  /** Absent when the image was asked for by its CID, which proves itself. */
+  readonly signed?: Uint8Array
+}
+
+type Row = Record<string, SQLOutputValue>
+
+/** The images of a store and the names that its lab has signed for them. */
+export class Catalogue {
+  readonly #database: DatabaseSync
+  readonly #lab: SigningKey
+
+  constructor(database: DatabaseSync, lab: SigningKey) {
+    this.#database = database
+    this.#lab = lab
+  }
+
+  /** The same image again changes nothing. */
+  addImage(image: Omit<ImportResult, 'newBytes'>, createdMs: number): void {
+    this.#database
+      .prepare('INSERT OR IGNORE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(
+        digestOf(image.imageId),
+        image.size,
+        image.chunkSize,
+        image.chunks,
+        image.zeroChunks,
+        image.distinctChunks,
+        image.storedBytes,
+        createdMs
+      )
+  }
+
+  image(imageId: ChunkId): ImageRecord | undefined {
+    const row = this.#database
+      .prepare('SELECT * FROM images WHERE digest = ?')
+      .get(digestOf(imageId))
+    return row === undefined ? undefined : imageOf(row)
+  }
+
+  /** Oldest first. */
+  images(): ImageRecord[] {
+    return this.#database
+      .prepare('SELECT * FROM images ORDER BY created_ms, digest')
+      .all()
+      .map(imageOf)
+  }
+
+  /**
+   * Signs that a name is an image from now on. A name that is that image already keeps its release.
+   * ERR_IMAGE_UNKNOWN if the image is not in the store.
+   */
+  addRelease(move: Pick<Release, 'name' | 'tag' | 'imageId'>, createdMs: number): SignedRelease {
+    const { name, tag, imageId } = move
+    return inTransaction(this.#database, () => {
+      const current = this.release(name, tag)
+      if (current?.imageId === imageId) return current
+      if (this.image(imageId) === undefined) {
+        throw new BootswarmError(
+          'ERR_IMAGE_UNKNOWN',
+          `the store has no image ${imageCidText(imageId)}`
+        )
+      }
+      const release = { name, tag, imageId, serial: (current?.serial ?? 0) + 1, createdMs }
+      const signed = signRelease(this.#lab, release)
+      this.#database
+        .prepare('INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?)')
+        .run(name, tag, digestOf(imageId), release.serial, createdMs, signed)
+      return { ...release, signed }
+    })
+  }
+
+  release(name: string, tag: string): SignedRelease | undefined {
+    const row = this.#database
+      .prepare('SELECT signed FROM releases WHERE name = ? AND tag = ?')
+      .get(name, tag)
+    return row === undefined ? undefined : this.#opened(row)
+  }
+
+  releases(): SignedRelease[] {
+    const rows = this.#database.prepare('SELECT signed FROM releases ORDER BY name, tag').all()
+    return rows.map(row => this.#opened(row))
+  }
+
+  /** An image by its name, name and tag, or CID. ERR_NAME_INVALID for text that is none of them. */
+  resolve(nameOrCid: string): Resolved | undefined {
+    const imageId = idOfCidText(nameOrCid)
+    if (imageId !== undefined) return this.image(imageId) === undefined ? undefined : { imageId }
+    const { name, tag } = parseImageName(nameOrCid)
+    const release = this.release(name, tag)
+    return release && { imageId: release.imageId, signed: release.signed }
+  }
+
+  /** The signed bytes are the truth; the columns beside them are for SQL alone. */
+  #opened(row: Row): SignedRelease {
+    const signed = row.signed as Uint8Array
+    return { ...openRelease(this.#lab.publicKey, signed), signed }
+  }
+}
+
+function digestOf(id: ChunkId): Uint8Array {
+  return Buffer.from(id, 'hex')
+}
+
+function imageOf(row: Row): ImageRecord {
+  return {
+    imageId: Buffer.from(row.digest as Uint8Array).toString('hex'),
+    size: Number(row.size),
+    chunkSize: Number(row.chunk_size),
+    chunks: Number(row.chunks),
+    zeroChunks: Number(row.zero_chunks),
+    distinctChunks: Number(row.distinct_chunks),
+    storedBytes: Number(row.stored_bytes),
+    createdMs: Number(row.created_ms)
+  }
+}

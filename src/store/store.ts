@@ -1,0 +1,168 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { join } from 'node:path'
+import { BootswarmError, limits } from '../base/index.ts'
+import type { ChunkId, ChunkStore, Frame, SigningKey } from '../base/index.ts'
+import { zeroId } from '../image/index.ts'
+import type { ImportResult, Release } from '../image/index.ts'
+import { Catalogue } from './catalogue.ts'
+import type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
+import { ChunkAppender } from './chunk-appender.ts'
+import { ChunkIndex } from './chunk-index.ts'
+import { databaseError } from './database.ts'
+import { frameBytesMax, storeFiles } from './format.ts'
+import { PackReader } from './pack-reader.ts'
+import { allocatePack } from './pack-writer.ts'
+import { readSecretFile, writeSecretFile } from './secrets.ts'
+import { withStoreLock } from './store-lock.ts'
+
+/** Numbers that a test may want smaller. */
+export interface StoreOptions {
+  readonly packBytesMax?: number
+  readonly unsyncedBytesMax?: number
+  readonly unsyncedMs?: number
+}
+
+export interface StoreParts {
+  readonly directory: string
+  readonly database: DatabaseSync
+  readonly lab: SigningKey
+  readonly enrolSecret: Uint8Array
+  readonly options: StoreOptions
+}
+
+/**
+ * A store: chunk frames, images, releases and the lab's secrets in one directory. Several processes
+ * may have it open at once; what one has synced the others see at their next question.
+ */
+export class Store implements ChunkStore {
+  readonly directory: string
+  /** The key of the lab, made with the store. */
+  readonly lab: SigningKey
+  /** 32 bytes, made with the store: who knows them may ask for a machine's certificate. */
+  readonly enrolSecret: Uint8Array
+  readonly #database: DatabaseSync
+  readonly #index: ChunkIndex
+  readonly #reader: PackReader
+  readonly #appender: ChunkAppender
+  readonly #catalogue: Catalogue
+
+  constructor({ directory, database, lab, enrolSecret, options }: StoreParts) {
+    this.directory = directory
+    this.lab = lab
+    this.enrolSecret = enrolSecret
+    this.#database = database
+    const packs = join(directory, storeFiles.packs)
+    const index = new ChunkIndex(database)
+    this.#index = index
+    this.#reader = new PackReader(packs)
+    this.#appender = new ChunkAppender({
+      index,
+      allocate: () => withStoreLock(directory, () => allocatePack(packs, index)),
+      packBytesMax: options.packBytesMax ?? limits.packBytesMax,
+      unsyncedBytesMax: options.unsyncedBytesMax ?? limits.unsyncedBytesMax,
+      unsyncedMs: options.unsyncedMs ?? limits.unsyncedMs
+    })
+    this.#catalogue = new Catalogue(database, lab)
+  }
+
+  has(id: ChunkId): boolean {
+    return this.#locate(id) !== undefined
+  }
+
+  /** One pread. ERR_STORE_CORRUPT, naming the pack, if the record there is not intact. */
+  async get(id: ChunkId): Promise<Frame | undefined> {
+    const location = this.#locate(id)
+    return location && this.#reader.read(id, location)
+  }
+
+  /**
+   * Resolves once the frame is written; it is durable, and seen by other processes, after `sync`, or
+   * by itself about a second later. ERR_DISK_FULL, ERR_DISK_IO.
+   */
+  async put(id: ChunkId, frame: Frame): Promise<void> {
+    if (frame.bytes.length > frameBytesMax || id === zeroId) {
+      throw new BootswarmError('ERR_INTERNAL', `chunk ${id} cannot be stored`)
+    }
+    if (!this.has(id)) await this.#appender.put(id, frame)
+  }
+
+  /** Makes every chunk durable whose put has resolved. */
+  async sync(): Promise<void> {
+    await this.#appender.sync().catch((error: unknown) => {
+      throw this.#named(error)
+    })
+  }
+
+  /** Takes an image whose chunks and manifest have all been put into the catalogue. */
+  async addImage(image: Omit<ImportResult, 'newBytes'>, nowMs = Date.now()): Promise<void> {
+    await this.sync()
+    this.#asked(() => this.#catalogue.addImage(image, nowMs))
+  }
+
+  /** Signs and keeps that `name:tag` is an image of this store; see `Catalogue.addRelease`. */
+  async addRelease(
+    move: Pick<Release, 'name' | 'tag' | 'imageId'>,
+    nowMs = Date.now()
+  ): Promise<SignedRelease> {
+    await this.sync()
+    return this.#asked(() => this.#catalogue.addRelease(move, nowMs))
+  }
+
+  image(imageId: ChunkId): ImageRecord | undefined {
+    return this.#asked(() => this.#catalogue.image(imageId))
+  }
+
+  images(): ImageRecord[] {
+    return this.#asked(() => this.#catalogue.images())
+  }
+
+  releases(): SignedRelease[] {
+    return this.#asked(() => this.#catalogue.releases())
+  }
+
+  /** An image by name, name and tag, or CID. ERR_NAME_INVALID for text that is none of them. */
+  resolve(nameOrCid: string): Resolved | undefined {
+    return this.#asked(() => this.#catalogue.resolve(nameOrCid))
+  }
+
+  readSecret(name: string): Promise<Uint8Array | undefined> {
+    return readSecretFile(this.directory, name)
+  }
+
+  /** Replaces a secret file as a whole; mode 0600. */
+  writeSecret(name: string, bytes: Uint8Array): Promise<void> {
+    return writeSecretFile(this.directory, name, bytes)
+  }
+
+  /** Syncs and lets go of everything. The store must not be used afterwards. */
+  async close(): Promise<void> {
+    try {
+      await this.#appender.close()
+    } catch (error) {
+      throw this.#named(error)
+    } finally {
+      await this.#reader.close()
+      this.#database.close()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #locate(id: ChunkId) {
+    return this.#appender.find(id) ?? this.#asked(() => this.#index.find(id))
+  }
+
+  #asked<Answer>(question: () => Answer): Answer {
+    try {
+      return question()
+    } catch (error) {
+      throw this.#named(error)
+    }
+  }
+
+  #named(error: unknown): unknown {
+    return databaseError(error, join(this.directory, storeFiles.index))
+  }
+}

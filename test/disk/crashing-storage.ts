@@ -1,0 +1,105 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Random } from '../../src/base/index.ts'
+import type { Storage } from '../../src/disk/storage.ts'
+
+const sectorBytes = 512
+
+/**
+ * A disk in memory that keeps what was not synced apart, so that a crash can keep any of it: of each
+ * 512-byte sector the last synced content or any later one.
+ */
+export class CrashingStorage implements Storage {
+  readonly size: number
+  readonly #durable: Buffer
+  readonly #current: Buffer
+  readonly #random: Random
+  /** Contents of a sector since it was last durable, oldest first. */
+  readonly #unsynced: Map<number, Buffer[]>
+  #dead = false
+  dirty: boolean
+
+  constructor(
+    current: Buffer,
+    random: Random,
+    durable: Buffer = Buffer.from(current),
+    unsynced = new Map<number, Buffer[]>()
+  ) {
+    this.size = current.length
+    this.#current = current
+    this.#random = random
+    this.#durable = durable
+    this.#unsynced = unsynced
+    this.dirty = unsynced.size > 0
+  }
+
+  /** What a reader sees now. */
+  get bytes(): Buffer {
+    return this.#current
+  }
+
+  async read(offset: number, length: number): Promise<Buffer> {
+    await this.#pause()
+    return Buffer.from(this.#current.subarray(offset, offset + length))
+  }
+
+  async write(offset: number, data: Uint8Array): Promise<void> {
+    if (offset < 0 || offset + data.length > this.size) throw new Error('written outside')
+    const copy = Buffer.from(data)
+    // In two steps, as a crash of the process may fall between them.
+    const half = Math.floor(copy.length / 2 / sectorBytes) * sectorBytes
+    await this.#pause()
+    this.#apply(offset, copy.subarray(0, half))
+    await this.#pause()
+    this.#apply(offset + half, copy.subarray(half))
+    this.dirty = true
+  }
+
+  async zero(offset: number, length: number): Promise<void> {
+    await this.write(offset, Buffer.alloc(length))
+  }
+
+  async sync(): Promise<void> {
+    this.dirty = false
+    const covered = new Map([...this.#unsynced].map(([sector, list]) => [sector, list.length]))
+    await this.#pause()
+    for (const [sector, count] of covered) {
+      const list = this.#unsynced.get(sector) ?? []
+      list[count - 1]?.copy(this.#durable, sector * sectorBytes)
+      list.splice(0, count)
+      if (list.length === 0) this.#unsynced.delete(sector)
+    }
+  }
+
+  /**
+   * Stops for good: every operation under way or to come fails. Returns what the next process finds:
+   * after a kill all that was written, after a loss of power any of it that was not synced.
+   */
+  crash(kind: 'killed' | 'power-loss'): CrashingStorage {
+    this.#dead = true
+    if (kind === 'killed') {
+      return new CrashingStorage(this.#current, this.#random, this.#durable, this.#unsynced)
+    }
+    for (const [sector, list] of this.#unsynced) {
+      const survivor = list[Math.floor(this.#random.next() * (list.length + 1)) - 1]
+      survivor?.copy(this.#durable, sector * sectorBytes)
+    }
+    return new CrashingStorage(this.#durable, this.#random)
+  }
+
+  #apply(offset: number, data: Buffer): void {
+    data.copy(this.#current, offset)
+    const last = Math.ceil((offset + data.length) / sectorBytes)
+    for (let sector = Math.floor(offset / sectorBytes); sector < last; sector++) {
+      const start = sector * sectorBytes
+      const list = this.#unsynced.get(sector) ?? []
+      list.push(Buffer.from(this.#current.subarray(start, start + sectorBytes)))
+      this.#unsynced.set(sector, list)
+    }
+  }
+
+  async #pause(): Promise<void> {
+    const turns = Math.floor(this.#random.next() * 3)
+    for (let index = 0; index < turns; index++) await turn()
+    if (this.#dead) throw new Error('the machine is dead')
+  }
+}

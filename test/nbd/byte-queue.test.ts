@@ -1,0 +1,74 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { ByteQueue } from '../../src/nbd/byte-queue.ts'
+
+test('a piece is handed out as a view, what spans pieces as a copy', t => {
+  const queue = new ByteQueue()
+  const first = Buffer.from('abcdef')
+  queue.push(first)
+  queue.push(Buffer.from('ghi'))
+  const view = queue.take(4)
+  first[0] = 0x41
+  t.is(view?.toString(), 'Abcd')
+  const copy = queue.take(3)
+  first[4] = 0x45
+  t.is(copy?.toString(), 'efg')
+})
+
+test('nothing is taken before all of it is here', t => {
+  const queue = new ByteQueue()
+  queue.push(Buffer.from('abc'))
+  t.is(queue.take(4), undefined)
+  t.is(queue.takeWhole(4), undefined)
+  t.is(queue.length, 3)
+  queue.push(Buffer.from('d'))
+  t.is(queue.takeWhole(4), undefined)
+  t.is(queue.take(4)?.toString(), 'abcd')
+})
+
+const operation = fc.oneof(
+  fc.record({ kind: fc.constant('push' as const), bytes: fc.uint8Array({ maxLength: 40 }) }),
+  fc.record({
+    kind: fc.constantFrom(...(['take', 'takeWhole', 'drain', 'skip'] as const)),
+    length: fc.nat({ max: 60 })
+  })
+)
+
+test('any history gives the bytes in their order', t => {
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 60 }), operations => {
+      const queue = new ByteQueue()
+      let model = Buffer.alloc(0)
+      for (const step of operations) {
+        let out: Buffer | undefined
+        if (step.kind === 'push') {
+          queue.push(Buffer.from(step.bytes))
+          model = Buffer.concat([model, step.bytes])
+          continue
+        }
+        const { length } = step
+        if (step.kind === 'take') {
+          out = queue.take(length)
+          if ((out === undefined) !== length > model.length)
+            throw new Error('take came at another time')
+        } else if (step.kind === 'takeWhole') out = queue.takeWhole(length)
+        else if (step.kind === 'skip') {
+          const skipped = queue.skip(length)
+          if (skipped !== Math.min(length, model.length)) throw new Error(`skipped ${skipped}`)
+          model = model.subarray(skipped)
+        } else {
+          const target = Buffer.alloc(length)
+          out = target.subarray(0, queue.drainInto(target, 0))
+          if (out.length !== Math.min(length, model.length))
+            throw new Error(`drained ${out.length}`)
+        }
+        if (out !== undefined) {
+          if (!model.subarray(0, out.length).equals(out)) throw new Error('other bytes')
+          model = model.subarray(out.length)
+        }
+        if (queue.length !== model.length) throw new Error(`length ${queue.length}`)
+      }
+    })
+  )
+  t.pass()
+})
