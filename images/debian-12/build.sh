@@ -57,7 +57,8 @@ if [ -n "$fresh" ] || [ ! -f "$rootfs/rootfs.tar" ]; then
   mkdir "$scratch/rootfs"
   "$here/rootfs.sh" "$scratch/rootfs"
   rm -rf "$rootfs"
-  mv "$scratch/rootfs" "$rootfs"
+  # Another build of the same recipe may have been faster; its result is as good.
+  mv -T "$scratch/rootfs" "$rootfs" || [ -f "$rootfs/rootfs.tar" ]
 fi
 
 mkdir "$scratch/tree"

@@ -32,4 +32,11 @@ rm -f "$root/var/lib/dbus/machine-id" "$root/var/lib/systemd/random-seed" "$root
 rm -f "$root/var/cache/ldconfig/aux-cache" "$root"/var/cache/debconf/*-old
 find "$root/var/log" "$root/var/lib/apt/lists" "$root/var/cache/apt" ! -type d -delete
 
+# The image is made without extended attributes, and a program that needs a capability would silently lack it.
+capabilities=$(chroot "$root" getcap -r /usr)
+if [ -n "$capabilities" ]; then
+  echo "customize.sh: the image cannot hold file capabilities: $capabilities" >&2
+  exit 1
+fi
+
 chroot "$root" dpkg-query --show >"$PACKAGES_LIST"

@@ -60,9 +60,13 @@ export const errorCatalogue = {
   ERR_PEER_UNTRUSTED: { exit: 1, meaning: 'A peer has no valid certificate of this lab.' },
   ERR_PEER_PROTOCOL: { exit: 1, meaning: 'A peer sent bytes that break the protocol.' },
   ERR_RELEASE_UNTRUSTED: { exit: 1, meaning: "A release is not signed by the lab's key." },
-  ERR_NBD_PROTOCOL: { exit: 1, meaning: 'An NBD client sent bytes that break the protocol.' },
+  ERR_NBD_PROTOCOL: {
+    exit: 1,
+    meaning: 'An NBD client or server broke the protocol, or a request was answered with an error.'
+  },
   ERR_SEED_NOT_RUNNING: { exit: 1, meaning: 'No running seed answers on the store.' },
   ERR_TOOL_MISSING: { exit: 1, meaning: 'A program that this command needs is not installed.' },
+  ERR_DEMO_FAILED: { exit: 1, meaning: 'A process of the demo ended before its work was done.' },
   ERR_STOPPED: { exit: 1, meaning: 'The process was told to stop before the work was done.' },
   ERR_INTERNAL: { exit: 1, meaning: 'A defect in bootswarm; please report it with the log.' }
 } as const satisfies Record<string, { exit: 1 | 2; meaning: string }>

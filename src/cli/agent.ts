@@ -55,14 +55,13 @@ async function run(options: AgentCommand): Promise<void> {
     )
   }
   const say = options.json === true ? printEvent : sayToPeople()
-  const { until, startAt, writes, json, ...agentOptions } = options
   const agent = new Agent({
-    ...agentOptions,
+    ...options,
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
   try {
-    await untilEpoch(startAt)
+    await untilEpoch(options.startAt)
     const stopped = untilStopped()
     const started = agent.start()
     started.catch(() => {})

@@ -1,17 +1,21 @@
 import { Command, CommanderError } from 'commander'
 import { BootswarmError } from '../base/index.ts'
-import { register as registerAgent } from './agent.ts'
-import { register as registerDemo } from './demo.ts'
-import { register as registerImage } from './image.ts'
 import { reportError, wantsJson, watchOutput } from './output.ts'
-import { register as registerSeed } from './seed.ts'
-import { register as registerStatus } from './status.ts'
-import { register as registerTicket } from './ticket.ts'
 
 // Lines of help end here, whatever the terminal: what is read in a log stays as it was written.
 const helpColumns = 100
 
-function buildProgram(): Command {
+// Only the command that is run is loaded: libp2p alone costs an import 60 MB and a quarter second.
+const commands: Readonly<Record<string, () => Promise<{ register(program: Command): void }>>> = {
+  demo: () => import('./demo.ts'),
+  image: () => import('./image.ts'),
+  seed: () => import('./seed.ts'),
+  ticket: () => import('./ticket.ts'),
+  agent: () => import('./agent.ts'),
+  status: () => import('./status.ts')
+}
+
+async function buildProgram(args: readonly string[]): Promise<Command> {
   const program = new Command('bootswarm')
     .description(
       'Boot a whole lab from one OS image: every machine works at once, all share the load'
@@ -24,12 +28,9 @@ function buildProgram(): Command {
       getErrHelpWidth: () => helpColumns
     })
     .showSuggestionAfterError()
-  registerDemo(program)
-  registerImage(program)
-  registerSeed(program)
-  registerTicket(program)
-  registerAgent(program)
-  registerStatus(program)
+  const [named = ''] = args
+  const needed = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands)
+  for (const load of needed) (await load?.())?.register(program)
   return program
 }
 
@@ -37,7 +38,8 @@ function buildProgram(): Command {
 async function run(args: readonly string[]): Promise<number> {
   const json = wantsJson(args)
   try {
-    await buildProgram().parseAsync(args, { from: 'user' })
+    const program = await buildProgram(args)
+    await program.parseAsync(args, { from: 'user' })
     return 0
   } catch (error) {
     if (!(error instanceof CommanderError)) return reportError(error, json)

@@ -79,7 +79,7 @@ export class ChunkWriter {
     }
     // A crash can leave a chunk with some blocks recorded and others not. The recorder knows whole
     // chunks only, so in that rare case the rest is recorded at once.
-    const mixed = false
+    const mixed = map.any(block, count, masks.pristine)
     if (mixed) await target.sync()
     for (const run of missing) map.mark(run.block, run.count, masks.missing, blockStates.pristine)
     if (mixed) await metadata.append(missing.map(run => ({ kind: 'pristine', ...run })))

@@ -43,7 +43,7 @@ export function parseImageName(text: string): ImageName {
 export function signRelease(key: SigningKey, release: Release): Uint8Array {
   const payload = encodePayload(release)
   const signature = sign(key, releasePurpose, payload)
-  return encode({ version: releaseVersion, payload, signature })
+  return new Uint8Array(encode({ version: releaseVersion, payload, signature }))
 }
 
 /**

@@ -1,3 +1,4 @@
+export { NbdClient } from './client.ts'
 export { formatNbdAddress, nbdUri, parseNbdAddress, type NbdAddress } from './address.ts'
 export type { NbdExport } from './exports.ts'
 export type { NbdLimits } from './nbd-limits.ts'

@@ -45,8 +45,9 @@ export class CrashingStorage implements Storage {
   async write(offset: number, data: Uint8Array): Promise<void> {
     if (offset < 0 || offset + data.length > this.size) throw new Error('written outside')
     const copy = Buffer.from(data)
-    // In two steps, as a crash of the process may fall between them.
-    const half = Math.floor(copy.length / 2 / sectorBytes) * sectorBytes
+    // In two steps, as a crash of the process may fall between them; a sector is never torn.
+    const middle = Math.floor((offset + copy.length / 2) / sectorBytes) * sectorBytes
+    const half = Math.max(0, middle - offset)
     await this.#pause()
     this.#apply(offset, copy.subarray(0, half))
     await this.#pause()
