@@ -9,13 +9,14 @@ import { isZero } from '../image/index.ts'
  */
 export interface Storage {
   readonly size: number
-  read(offset: number, length: number): Promise<Buffer>
+  /** `into`, of that length, may be used for the answer instead of a new buffer. */
+  read(offset: number, length: number, into?: Buffer): Promise<Buffer>
   write(offset: number, data: Uint8Array): Promise<void>
   /** Makes a range read as zeros. */
   zero(offset: number, length: number): Promise<void>
   /** Once it has failed it fails for ever: the kernel has dropped what it could not write. */
   sync(): Promise<void>
-  /** Something was written since the last sync began. */
+  /** Something was written that no sync has covered yet; one that is still under way does not count. */
   readonly dirty: boolean
 }
 
@@ -32,7 +33,9 @@ export class FileStorage implements Storage {
   readonly #fd: number
   readonly #path: string
   readonly #kind: 'file' | 'device'
-  #dirty = false
+  /** How many writes have landed, and how many of those a sync has covered. */
+  #landed = 0
+  #covered = 0
   #syncFailure: BootswarmError | undefined
 
   constructor(fd: number, path: string, size: number, kind: 'file' | 'device') {
@@ -43,11 +46,11 @@ export class FileStorage implements Storage {
   }
 
   get dirty(): boolean {
-    return this.#dirty
+    return this.#covered < this.#landed
   }
 
-  async read(offset: number, length: number): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafe(length)
+  async read(offset: number, length: number, into?: Buffer): Promise<Buffer> {
+    const bytes = into ?? Buffer.allocUnsafe(length)
     try {
       for (let done = 0; done < length;) {
         const { bytesRead } = await read(this.#fd, bytes, done, length - done, offset + done)
@@ -75,8 +78,8 @@ export class FileStorage implements Storage {
     } catch (error) {
       throw this.#translated(error, 'write')
     } finally {
-      // Set when it has landed: a sync that begins before that need not cover it.
-      this.#dirty = true
+      // Counted when it has landed: a sync that begins before that need not cover it.
+      this.#landed++
     }
   }
 
@@ -89,9 +92,10 @@ export class FileStorage implements Storage {
 
   async sync(): Promise<void> {
     if (this.#syncFailure !== undefined) throw this.#syncFailure
-    this.#dirty = false
+    const landed = this.#landed
     try {
       await datasync(this.#fd)
+      this.#covered = Math.max(this.#covered, landed)
     } catch (error) {
       this.#syncFailure = this.#translated(error, 'flush')
       throw this.#syncFailure
@@ -102,7 +106,7 @@ export class FileStorage implements Storage {
     if (this.#kind === 'file') {
       if (nextDataExtent(this.#fd, offset, offset + length) === undefined) return
       if (punchHole(this.#fd, offset, length)) {
-        this.#dirty = true
+        this.#landed++
         return
       }
     }

@@ -57,9 +57,11 @@ export async function verifyTarget(
   const totals = { verifiedBytes: 0, machineWrittenBytes: 0, unverifiableBytes: 0 }
   const badChunks: number[] = []
   let bytesDone = 0
+  // One buffer for the whole disk: a new one a chunk is garbage that costs more than the hashing.
+  const scratch = Buffer.allocUnsafe(image.chunkSize)
   for (let position = 0; position < image.chunkCount; position++) {
     options.signal?.throwIfAborted()
-    const verdict = await verifyChunk(parts, position, names.chunkIdAt(position))
+    const verdict = await verifyChunk(parts, position, names.chunkIdAt(position), scratch)
     totals.verifiedBytes += verdict.verified
     totals.machineWrittenBytes += verdict.written
     totals.unverifiableBytes += verdict.unverifiable
@@ -86,12 +88,14 @@ function paceOf(
 async function verifyChunk(
   { states, locks, target }: VerificationParts,
   position: number,
-  id: ChunkId | undefined
+  id: ChunkId | undefined,
+  scratch: Buffer
 ): Promise<ChunkVerdict> {
   const chunkLength = states.lengthOf(position)
   // Shared: the machine may go on writing where it has written, and no chunk is put aside meanwhile.
   return locks.run(position, 'shared', async () => {
-    const actual = await target.read(position * states.image.chunkSize, chunkLength)
+    const start = position * states.image.chunkSize
+    const actual = await target.read(start, chunkLength, scratch.subarray(0, chunkLength))
     // A block becomes the machine's before its data changes, so that what is still pristine after
     // the read was so during all of it.
     const untouched = states.isPristine(position)
