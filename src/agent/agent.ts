@@ -1,7 +1,15 @@
 import { BootswarmError, systemClock, systemRandom, type ChunkId } from '../base/index.ts'
 import { TargetDisk, type VerifyReport } from '../disk/index.ts'
-import { imageCidText, idOfCidText, Manifest, openRelease, type ImageRoot } from '../image/index.ts'
 import {
+  idOfCidText,
+  imageCidText,
+  Manifest,
+  openRelease,
+  parseImageName,
+  type ImageRoot
+} from '../image/index.ts'
+import {
+  checkNbdAddress,
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
@@ -53,11 +61,12 @@ export class Agent {
   #nbd: NbdServer | undefined
   #identityTimer: NodeJS.Timeout | undefined
 
-  /** Throws ERR_TICKET_INVALID, ERR_ADDRESS_INVALID, … for options that can never work. */
+  /** Throws ERR_TICKET_INVALID, ERR_ADDRESS_INVALID, ERR_NAME_INVALID, … for options that can never work. */
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
     this.#nbdAddress = parseNbdAddress(options.nbd)
+    if (idOfCidText(options.image) === undefined) parseImageName(options.image)
     // Whoever awaits them decides; nobody awaiting is no crash.
     this.failed.promise.catch(() => {})
   }
@@ -68,6 +77,9 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
+    const { insecure } = options
+    // Before anybody waits for a seed, and before a target disk is made.
+    await checkNbdAddress({ address: this.#nbdAddress, insecure })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
     this.#identity = this.#machine.identity
     await this.#join()

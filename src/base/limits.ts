@@ -100,6 +100,10 @@ export const limits = {
   pingIntervalMs: 2_000,
   /** A peer that sends nothing for this long, pings unanswered, is gone. */
   peerSilentMs: 10_000,
+  /** Frames loaded for one peer and class before it takes them: a peer may ask for much and read little. */
+  framesAheadMax: 4,
+  /** Addresses of one peer: all neighbours with the longest addresses there are fit one message. */
+  addressesPerPeerMax: 16,
 
   // Control.
   /** Manifests that a seed keeps in memory: 40 bytes a chunk. */

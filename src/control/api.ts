@@ -12,7 +12,8 @@ export interface ControlApi {
 
 /**
  * Serves the seed's status on the store's socket and over HTTP. Throws ERR_STORE_BUSY when a seed
- * runs on that store already, ERR_ADDRESS_IN_USE and ERR_ADDRESS_INVALID for the HTTP address.
+ * runs on that store already, ERR_ADDRESS_IN_USE for the HTTP address and ERR_ADDRESS_INVALID for
+ * either.
  */
 export async function startControlApi(init: {
   readonly storeDir: string
@@ -24,8 +25,7 @@ export async function startControlApi(init: {
   const local = api(init.status)
   const remote = api(init.status)
   try {
-    await local.listen({ path: socketPath })
-    await chmod(socketPath, 0o600)
+    await listenLocally(local, socketPath)
     const url = await listenHttp(remote, init.http)
     return {
       url,
@@ -46,19 +46,39 @@ function api(status: () => SeedStatus): FastifyInstance {
   return app
 }
 
-/** A socket left by a seed that was killed is in the way; one that answers belongs to a live seed. */
+/** No socket, one that nobody serves, and a path too long to be one: the listening reports that. */
+const nobodyListens = new Set(['ENOENT', 'ECONNREFUSED', 'EINVAL'])
+
+/**
+ * A socket left by a seed that was killed is in the way. Only one where nobody listens is: a seed
+ * that is too busy to answer is alive.
+ */
 async function takeOver(socketPath: string, storeDir: string): Promise<void> {
-  const running = await askSeed(storeDir).then(
-    () => true,
-    () => false
+  const cause = await askSeed(storeDir).then(
+    () => undefined,
+    (error: unknown) => (error instanceof BootswarmError ? error.cause : error)
   )
-  if (running) {
+  if (!nobodyListens.has(systemErrorCode(cause) ?? '')) {
     throw new BootswarmError(
       'ERR_STORE_BUSY',
-      `a seed already runs on the store ${storeDir}; stop it or use another --store`
+      `a seed already runs on the store ${storeDir}; stop it or use another --store`,
+      { cause }
     )
   }
   await rm(socketPath, { force: true })
+}
+
+async function listenLocally(app: FastifyInstance, socketPath: string): Promise<void> {
+  try {
+    await app.listen({ path: socketPath })
+    await chmod(socketPath, 0o600)
+  } catch (cause) {
+    throw new BootswarmError(
+      'ERR_ADDRESS_INVALID',
+      `cannot listen on ${socketPath}: ${cause instanceof Error ? cause.message : String(cause)}; use another --store`,
+      { cause }
+    )
+  }
 }
 
 async function listenHttp(

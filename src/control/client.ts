@@ -10,11 +10,17 @@ export function controlSocketPath(storeDir: string): string {
   return join(resolve(storeDir), 'seed.sock')
 }
 
-/** A store directory, or the `http://HOST:PORT` of a seed elsewhere. Throws ERR_SEED_NOT_RUNNING. */
+/**
+ * A store directory, or the `http://HOST:PORT` of a seed elsewhere. Throws ERR_SEED_NOT_RUNNING, and
+ * ERR_ADDRESS_INVALID for any other URL.
+ */
 export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
-  const isUrl = /^https?:\/\//.test(storeOrUrl)
+  const isUrl = /^[a-z]+:\/\//i.test(storeOrUrl)
   const options = isUrl ? {} : { socketPath: controlSocketPath(storeOrUrl) }
-  const url = new URL(statusPath, isUrl ? storeOrUrl : 'http://seed')
+  const url = URL.parse(statusPath, isUrl ? storeOrUrl : 'http://seed')
+  if (url?.protocol !== 'http:') {
+    throw new BootswarmError('ERR_ADDRESS_INVALID', `${storeOrUrl} is no http://HOST:PORT`)
+  }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
       const where = isUrl ? storeOrUrl : `the store ${storeOrUrl}`
@@ -33,7 +39,7 @@ export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
       response.on('end', () => {
         try {
           if (response.statusCode !== 200) throw new Error(`HTTP status ${response.statusCode}`)
-          resolve(JSON.parse(body) as SeedStatus)
+          resolve(parseStatus(body))
         } catch (cause) {
           fail(cause)
         }
@@ -42,4 +48,13 @@ export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
     sent.on('error', fail)
     sent.end()
   })
+}
+
+/** Other programs answer on ports too; only the outline tells a seed. */
+function parseStatus(body: string): SeedStatus {
+  const status = JSON.parse(body) as SeedStatus | null
+  if (typeof status?.seed !== 'object' || !Array.isArray(status.machines)) {
+    throw new Error('what answers is no seed')
+  }
+  return status
 }

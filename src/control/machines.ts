@@ -44,7 +44,9 @@ export class Machines {
 
   left(peerId: string): void {
     const machine = this.#machines.get(peerId)
-    if (machine !== undefined) machine.report = { ...machine.report, state: 'gone', rate: 0 }
+    if (machine === undefined) return
+    machine.report = { ...machine.report, state: 'gone', rate: 0 }
+    machine.seenAt = this.#clock.now()
   }
 
   list(): MachineStatus[] {
@@ -59,10 +61,9 @@ export class Machines {
 
   #forgetOldest(): void {
     if (this.#machines.size <= limits.machinesMax) return
-    for (const [peerId, machine] of this.#machines) {
-      if (machine.report.state !== 'gone') continue
-      this.#machines.delete(peerId)
-      return
-    }
+    const gone = [...this.#machines].filter(([, { report }]) => report.state === 'gone')
+    gone.sort(([, a], [, b]) => a.seenAt - b.seenAt)
+    const [oldest] = gone
+    if (oldest !== undefined) this.#machines.delete(oldest[0])
   }
 }

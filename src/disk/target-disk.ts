@@ -246,14 +246,18 @@ export class TargetDisk implements BlockDevice {
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
-  /** Takes back that a chunk's pristine blocks are there: a bad chunk is needed again. Durable. */
+  /**
+   * Takes back that a chunk's pristine blocks are there, and its frame if one was put aside: a chunk
+   * that was found bad is needed again. What the machine wrote stays. Durable when it resolves.
+   */
   distrust(position: number): Promise<void> {
     return this.#run(() =>
       this.#locks.run(position, 'exclusive', async () => {
-        const { map } = this.#states
+        const { map, aside } = this.#states
         const { block, count } = map.chunk(position)
         this.#states.spoil()
         map.mark(block, count, masks.pristine, blockStates.missing)
+        aside.forget(position)
         this.#states.refresh(position)
         await this.#parts.metadata.checkpoint()
       })

@@ -1,6 +1,7 @@
 import fs from 'node:fs'
 import { open, readFile, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
 import { fileError, isZero } from '../image/index.ts'
 
@@ -27,20 +28,42 @@ export async function kindAt(path: string): Promise<'file' | 'device' | undefine
   throw new BootswarmError('ERR_USAGE', `${path} is neither a file nor a block device`)
 }
 
+// A process that was just killed, or a child that was just forked, may hold a file for a moment yet.
+const holdAttempts = 10
+const holdRetryMs = 50
+
 /**
- * Opens a file, made empty if there is none, or a block device, and locks it. ERR_TARGET_BUSY if
- * another process holds it. Only root or the owner may read a file made here: `mode`.
+ * Opens a file, made empty with `mode` if there is none, or a block device, and locks it.
+ * ERR_TARGET_BUSY if another process goes on holding it.
  */
 export async function hold(path: string, mode: number): Promise<HeldFile> {
   const kind = (await kindAt(path)) ?? 'file'
+  for (let attempt = 1; attempt <= holdAttempts; attempt++) {
+    const file = await tryHold(path, kind, mode)
+    if (file !== undefined) return file
+    await sleep(holdRetryMs)
+  }
+  throw new BootswarmError(
+    'ERR_TARGET_BUSY',
+    `${path} is in use: another agent holds it, or it is mounted; stop that first`
+  )
+}
+
+async function tryHold(
+  path: string,
+  kind: 'file' | 'device',
+  mode: number
+): Promise<HeldFile | undefined> {
   const handle = await openExclusively(path, kind, mode)
+  if (handle === undefined) return undefined
   try {
-    if (!tryLock(handle.fd)) throw busy(path)
-    return { path, kind, handle, size: await sizeOf(handle, path) }
+    if (tryLock(handle.fd)) return { path, kind, handle, size: await sizeOf(handle, path) }
   } catch (error) {
     await handle.close()
     throw error
   }
+  await handle.close()
+  return undefined
 }
 
 /** Opens what is there for reading only, without a lock; undefined if nothing is. */
@@ -70,12 +93,13 @@ async function openExclusively(
   path: string,
   kind: 'file' | 'device',
   mode: number
-): Promise<FileHandle> {
+): Promise<FileHandle | undefined> {
   try {
     // On a block device O_EXCL means: not while it is mounted or otherwise claimed (open(2)).
     return await open(path, kind === 'device' ? O_RDWR | O_EXCL : O_RDWR | O_CREAT, mode)
   } catch (error) {
-    throw systemErrorCode(error) === 'EBUSY' ? busy(path) : fileError(error, path)
+    if (systemErrorCode(error) === 'EBUSY') return undefined
+    throw fileError(error, path)
   }
 }
 
@@ -124,11 +148,4 @@ async function isRangeZero(handle: FileHandle, offset: number, length: number): 
   const bytes = Buffer.alloc(length)
   const { bytesRead } = await handle.read(bytes, 0, length, offset)
   return isZero(bytes.subarray(0, bytesRead))
-}
-
-function busy(path: string): BootswarmError {
-  return new BootswarmError(
-    'ERR_TARGET_BUSY',
-    `${path} is in use: another agent holds it, or it is mounted; stop that first`
-  )
 }

@@ -28,7 +28,7 @@ export interface VerifyReport {
   readonly machineWrittenBytes: number
   /** Bytes in other blocks of chunks whose pristine frame is lost, missing, or not named. */
   readonly unverifiableBytes: number
-  /** Positions of the chunks that differ from the image where the machine did not write. */
+  /** Positions of the chunks that differ from the image where the machine did not write, or as put aside. */
   readonly badChunks: readonly number[]
 }
 
@@ -104,7 +104,10 @@ async function verifyChunk(
       return { verified: same ? chunkLength : 0, written: 0, unverifiable: 0, bad: !same }
     }
     const expected = id === undefined ? undefined : await pristineOf(states, position, id)
-    return compareBlocks(states, position, actual, expected)
+    const verdict = compareBlocks(states, position, actual, expected)
+    // A frame that is there but not the image's would be kept for ever if the chunk were not bad.
+    const wrongAside = id !== undefined && expected === undefined && states.aside.has(position)
+    return wrongAside ? { ...verdict, bad: true } : verdict
   })
 }
 
@@ -142,6 +145,7 @@ async function pristineOf(
 ): Promise<Uint8Array | undefined> {
   if (id === zeroId) return Buffer.alloc(states.lengthOf(position))
   const frame: Frame | undefined = await states.aside.get(position)
+  states.refresh(position)
   if (frame === undefined) return undefined
   const plain = await decodeFrame(frame, limits.chunkBytesMax).catch(() => undefined)
   return plain !== undefined && chunkIdOf(plain) === id ? plain : undefined

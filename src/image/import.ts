@@ -56,8 +56,9 @@ interface Stored {
 
 const readBytes = 1024 * 1024
 const readsInFlight = 2
-// As many as libuv has threads: more would only hold memory.
-const chunksInFlight = 4
+// As many as libuv has threads: more would only hold memory, and few large ones hold much.
+const chunksInFlightMax = 4
+const bytesInFlight = 8 * 1024 * 1024
 
 /**
  * Cuts an image file into chunks, puts those that the store lacks into it, then the manifest. Bytes
@@ -96,7 +97,7 @@ async function storeChunks(
     file.dataRanges(chunkSize, unit),
     pieces,
     source => cutAndName(source, chunkSize, table),
-    inParallel(chunksInFlight, (chunk: Chunk) => storeChunk(store, chunk))
+    inParallel(chunksInFlight(chunkSize), (chunk: Chunk) => storeChunk(store, chunk))
   )
   for await (const { chunk, frameBytes, isNew } of stored) {
     // Chunks come out in order, so nothing reads in the piece any more once its last one is here.
@@ -119,6 +120,10 @@ async function storeChunks(
     storedBytes: counts.stored,
     newBytes: counts.new
   }
+}
+
+function chunksInFlight(chunkSize: number): number {
+  return Math.min(chunksInFlightMax, bytesInFlight / chunkSize)
 }
 
 /** Cuts pieces into chunks and names them. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmod, lstat, rename, unlink } from 'node:fs/promises'
-import { connect, type ListenOptions, type Server } from 'node:net'
+import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
 import { formatNbdAddress, type NbdAddress } from './address.ts'
@@ -19,15 +19,35 @@ export async function listen(server: Server, address: NbdAddress): Promise<Liste
     if (address.kind === 'unix') return await listenOnPath(server, address.path)
     return await listenOnPort(server, address.host, address.port)
   } catch (error) {
-    if (error instanceof BootswarmError) throw error
-    if (systemErrorCode(error) === 'EADDRINUSE') throw inUse(address)
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new BootswarmError(
-      'ERR_ADDRESS_INVALID',
-      `cannot listen on ${formatNbdAddress(address)}: ${reason}`,
-      { cause: error }
-    )
+    throw listenError(error, address)
   }
+}
+
+/** Throws what `listen` would throw now; listens only for as long as it takes to know. */
+export async function requireListenable(address: NbdAddress): Promise<void> {
+  const server = createServer(socket => socket.destroy())
+  try {
+    if (address.kind === 'tcp') await bind(server, { host: address.host, port: address.port })
+    else {
+      await requireFree(address, address.path)
+      await bind(server, { path: draftPath(address.path) })
+    }
+  } catch (error) {
+    throw listenError(error, address)
+  } finally {
+    await new Promise(resolve => server.close(resolve))
+  }
+}
+
+function listenError(error: unknown, address: NbdAddress): BootswarmError {
+  if (error instanceof BootswarmError) return error
+  if (systemErrorCode(error) === 'EADDRINUSE') return inUse(address)
+  const reason = error instanceof Error ? error.message : String(error)
+  return new BootswarmError(
+    'ERR_ADDRESS_INVALID',
+    `cannot listen on ${formatNbdAddress(address)}: ${reason}`,
+    { cause: error }
+  )
 }
 
 function inUse(address: NbdAddress): BootswarmError {
@@ -51,12 +71,17 @@ async function listenOnPort(server: Server, host: string, port: number): Promise
 async function listenOnPath(server: Server, path: string): Promise<Listening> {
   const address: NbdAddress = { kind: 'unix', path }
   await requireFree(address, path)
-  const draft = join(dirname(path), `.${randomBytes(3).toString('hex')}`)
+  const draft = draftPath(path)
   await bind(server, { path: draft })
   await chmod(draft, 0o600)
   await rename(draft, path)
   const { ino } = await lstat(path)
   return { address, cleanUp: () => removeOwn(path, ino) }
+}
+
+/** In the same folder, and no longer than most sockets' names: the length of a path is limited. */
+function draftPath(path: string): string {
+  return join(dirname(path), `.${randomBytes(3).toString('hex')}`)
 }
 
 async function bind(server: Server, options: ListenOptions): Promise<void> {

@@ -4,7 +4,7 @@ import { formatNbdAddress, isLocal, nbdUri, type NbdAddress } from './address.ts
 import { BufferPool } from './buffer-pool.ts'
 import { Connection } from './connection.ts'
 import type { NbdExport } from './exports.ts'
-import { listen, type Listening } from './listener.ts'
+import { listen, requireListenable, type Listening } from './listener.ts'
 import { nbdLimits, type NbdLimits } from './nbd-limits.ts'
 import { stringBytesMax } from './wire.ts'
 
@@ -46,6 +46,17 @@ export async function startNbdServer(options: NbdServerOptions): Promise<NbdServ
   const server = new ClientServer(options)
   await server.open(options.address)
   return server
+}
+
+/**
+ * Throws what `startNbdServer` would throw for the address now, for a caller that has much to do
+ * before it can serve.
+ */
+export async function checkNbdAddress(
+  options: Pick<NbdServerOptions, 'address' | 'insecure'>
+): Promise<void> {
+  requireSafe(options)
+  await requireListenable(options.address)
 }
 
 class ClientServer implements NbdServer {
@@ -136,7 +147,7 @@ class ClientServer implements NbdServer {
   }
 }
 
-function requireSafe({ address, insecure }: NbdServerOptions): void {
+function requireSafe({ address, insecure }: Pick<NbdServerOptions, 'address' | 'insecure'>): void {
   if (insecure === true || isLocal(address)) return
   throw new BootswarmError(
     'ERR_ADDRESS_INSECURE',

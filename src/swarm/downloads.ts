@@ -78,7 +78,7 @@ export class Downloads {
     if (found === undefined) return
     const [request, download] = found
     this.#open.delete(request)
-    const allowance = download.plainLengthMax - download.received
+    const allowance = (download.frame?.bytes.length ?? download.plainLengthMax) - download.received
     this.#cancelled.set(request, { link, allowance })
     link.send({ type: 'cancel', request })
   }
@@ -164,10 +164,13 @@ export class Downloads {
     )
   }
 
-  /** A cancel crosses what the peer had sent already; no more than one frame of that is taken. */
+  /**
+   * A cancel crosses what the peer had sent already; no more than one frame of that is taken. The
+   * request is over with the peer's refusal, or with the frame's last byte if that came first.
+   */
   #receiveCancelled(
     link: Link,
-    message: { type: string; request: number; bytes?: Uint8Array }
+    message: { type: string; request: number; frameLength?: number; bytes?: Uint8Array }
   ): void {
     const cancelled = this.#cancelled.get(message.request)
     if (cancelled === undefined || cancelled.link !== link) {
@@ -176,13 +179,13 @@ export class Downloads {
         `peer ${link.peerId} answered a request that was never made of it`
       )
     }
+    cancelled.allowance = Math.min(cancelled.allowance, message.frameLength ?? Infinity)
     cancelled.allowance -= message.bytes?.length ?? 0
     if (cancelled.allowance < 0) {
       throw new BootswarmError('ERR_PEER_PROTOCOL', `peer ${link.peerId} ignores a cancel`)
     }
-    if (message.type === 'refuse' || message.type === 'redirect') {
-      this.#cancelled.delete(message.request)
-    }
+    const isAnswer = message.type === 'refuse' || message.type === 'redirect'
+    if (isAnswer || cancelled.allowance === 0) this.#cancelled.delete(message.request)
   }
 
   #find(link: Link, id: ChunkId): [number, Download] | undefined {

@@ -3,64 +3,65 @@ import { decodeMessage, lengthBytes, type Message } from './wire.ts'
 
 /**
  * Cuts a byte stream into messages. Holds at most one unfinished message, which is bounded by
- * `limits.messageBytesMax`. The bytes inside a message may point into what was pushed.
+ * `limits.messageBytesMax`, and does no more work when it comes in many small pieces: strangers
+ * decide in how many. The bytes inside a message may point into what was pushed.
  */
 export class MessageReader {
-  #pending: Uint8Array[] = []
-  #pendingBytes = 0
-  /** Bytes of the unfinished message with its length, once that is known. */
-  #awaited: number | undefined;
+  #head = Buffer.alloc(lengthBytes)
+  #headFilled = 0
+  /** The message that has begun without its length, once that is known. */
+  #body: Buffer | undefined
+  #bodyFilled = 0;
 
   /** Throws ERR_PEER_PROTOCOL; the stream is of no use afterwards. */
   *push(bytes: Uint8Array): Generator<Message> {
-    this.#pending.push(bytes)
-    this.#pendingBytes += bytes.length
-    for (;;) {
-      if (this.#awaited === undefined) {
-        if (this.#pendingBytes < lengthBytes) return
-        this.#awaited = lengthBytes + this.#readLength()
+    let rest = bytes
+    while (rest.length > 0) {
+      const whole = this.#headFilled === 0 ? wholeMessage(rest) : undefined
+      if (whole !== undefined) {
+        rest = rest.subarray(lengthBytes + whole.length)
+        yield decodeMessage(whole)
+        continue
       }
-      if (this.#pendingBytes < this.#awaited) return
-      const whole = this.#take(this.#awaited)
-      this.#awaited = undefined
-      yield decodeMessage(whole.subarray(lengthBytes))
+      rest = rest.subarray(this.#keep(rest))
+      const body = this.#body
+      if (body === undefined || this.#bodyFilled < body.length) continue
+      this.#headFilled = 0
+      this.#body = undefined
+      yield decodeMessage(body)
     }
   }
 
-  #readLength(): number {
-    const head = this.#join(lengthBytes)
-    const length = head.readUInt32BE(0)
-    if (length === 0 || length > limits.messageBytesMax) {
-      throw new BootswarmError('ERR_PEER_PROTOCOL', `a peer announced a message of ${length} bytes`)
+  /** Copies what belongs to the unfinished message, its length first; returns how much that was. */
+  #keep(bytes: Uint8Array): number {
+    if (this.#body === undefined) {
+      const taken = bytes.subarray(0, lengthBytes - this.#headFilled)
+      this.#head.set(taken, this.#headFilled)
+      this.#headFilled += taken.length
+      if (this.#headFilled === lengthBytes) {
+        this.#body = Buffer.allocUnsafeSlow(checkedLength(this.#head))
+        this.#bodyFilled = 0
+      }
+      return taken.length
     }
-    return length
+    const taken = bytes.subarray(0, this.#body.length - this.#bodyFilled)
+    this.#body.set(taken, this.#bodyFilled)
+    this.#bodyFilled += taken.length
+    return taken.length
   }
+}
 
-  #take(length: number): Uint8Array {
-    const joined = this.#join(length)
-    const rest = joined.subarray(length)
-    this.#pending[0] = rest
-    if (rest.length === 0) this.#pending.shift()
-    this.#pendingBytes -= length
-    return joined.subarray(0, length)
-  }
+/** The message that `bytes` begin with, if all of it is there: nearly always, and never copied. */
+function wholeMessage(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length < lengthBytes) return undefined
+  const end = lengthBytes + checkedLength(bytes)
+  return bytes.length < end ? undefined : bytes.subarray(lengthBytes, end)
+}
 
-  /** Makes the first pending piece at least `length` bytes long, copying only what is in pieces. */
-  #join(length: number): Buffer {
-    const first = this.#pending[0] ?? new Uint8Array()
-    if (first.length >= length) {
-      return Buffer.from(first.buffer, first.byteOffset, first.byteLength)
-    }
-    const joined = Buffer.allocUnsafe(length)
-    let filled = 0
-    while (filled < length) {
-      const piece = this.#pending.shift() ?? new Uint8Array()
-      const taken = piece.subarray(0, length - filled)
-      joined.set(taken, filled)
-      filled += taken.length
-      if (taken.length < piece.length) this.#pending.unshift(piece.subarray(taken.length))
-    }
-    this.#pending.unshift(joined)
-    return joined
+function checkedLength(head: Uint8Array): number {
+  const length = new DataView(head.buffer, head.byteOffset, lengthBytes).getUint32(0)
+  if (length === 0 || length > limits.messageBytesMax) {
+    throw new BootswarmError('ERR_PEER_PROTOCOL', `a peer announced a message of ${length} bytes`)
   }
+  return length
 }

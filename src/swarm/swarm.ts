@@ -43,6 +43,8 @@ export class Swarm {
   #certificate: Uint8Array | undefined
   #links = new Map<string, Link>()
   #dials = new Map<string, Promise<Link>>()
+  /** Connections that a link has come of; the link closes its own. */
+  #linked = new WeakSet<Connection>()
   /** Addresses that peers said they listen on. */
   #addresses = new Map<string, readonly string[]>()
   #stopped = false
@@ -97,7 +99,7 @@ export class Swarm {
   /** Gets a certificate from a seed of the ticket. */
   async enrol(seedAddress: string, ticket: Ticket, name: string): Promise<Uint8Array> {
     const signal = AbortSignal.timeout(limits.enrolMs)
-    const connection = await this.#node.dial(multiaddr(seedAddress), { signal })
+    const connection = await this.#node.dial(multiaddr(seedAddress), { signal, force: true })
     try {
       const stream = await connection.newStream(enrolProtocol, { signal })
       return await askToEnrol(stream, connection, ticket, name)
@@ -113,6 +115,7 @@ export class Swarm {
   }
 
   async #register(): Promise<void> {
+    this.#node.addEventListener('connection:open', ({ detail }) => this.#expectLink(detail))
     const options = { maxInboundStreams: limits.streamsPerConnectionMax }
     await this.#node.handle(
       peerProtocol,
@@ -137,18 +140,26 @@ export class Swarm {
 
   async #dial(peer: PeerAddress): Promise<Link> {
     const signal = AbortSignal.timeout(limits.dialMs)
-    const connection = await this.#node.dial(dialable(peer), { signal })
-    if (connection.remotePeer.toString() !== peer.peerId) {
-      connection.abort(new Error('wrong peer'))
-      throw new BootswarmError('ERR_PEER_UNTRUSTED', `another peer answers for ${peer.peerId}`)
-    }
-    const stream = await connection.newStream(peerProtocol, { signal })
+    // A link ends with its connection, so each has one of its own: libp2p would hand out the one
+    // that the peer is just opening from its side.
+    const connection = await this.#node.dial(dialable(peer), { signal, force: true })
+    const stream = await openStream(connection, peer.peerId, signal)
     return this.#greet(stream, connection)
+  }
+
+  /** A stranger that connects and then asks for nothing would hold the connection for ever. */
+  #expectLink(connection: Connection): void {
+    if (connection.direction === 'outbound') return
+    const late = setTimeout(() => {
+      if (!this.#linked.has(connection)) connection.abort(new Error('no link came of it in time'))
+    }, limits.enrolMs)
+    late.unref()
   }
 
   /** Both sides say hello at once; whoever sends anything else first, or too late, is cut off. */
   #greet(stream: Stream, connection: Connection): Promise<Link> {
     const link = new Link(stream, connection)
+    this.#linked.add(connection)
     return new Promise<Link>((resolve, reject) => {
       const late = setTimeout(() => {
         link.close(untrusted(link, 'it did not show its certificate in time'))
@@ -160,13 +171,15 @@ export class Swarm {
             return
           }
           clearTimeout(late)
-          this.#welcome(link, message)
-          resolve(this.#links.get(link.peerId) ?? link)
+          this.#welcome(link, message, resolve)
         },
         onWritable: () => this.#init.handlers.onWritable(link),
         onClose: error => {
           clearTimeout(late)
-          reject(error ?? untrusted(link, 'it hung up'))
+          const rival = this.#links.get(link.peerId)
+          // Of two dials that crossed, the peer closes the one that it does not keep.
+          if (rival !== undefined && rival !== link) resolve(rival)
+          else reject(error ?? untrusted(link, 'it hung up'))
           this.#gone(link, error)
         }
       })
@@ -178,13 +191,13 @@ export class Swarm {
         type: 'hello',
         version: protocolVersion,
         certificate: this.#certificate,
-        listen: this.addresses().slice(0, 16)
+        listen: this.addresses().slice(0, limits.addressesPerPeerMax)
       })
     })
   }
 
   /** Throws what the link shall be closed with. */
-  #welcome(link: Link, message: Message): void {
+  #welcome(link: Link, message: Message, resolve: (link: Link) => void): void {
     if (message.type !== 'hello') throw untrusted(link, `it began with ${message.type}`)
     if (message.version !== protocolVersion) {
       const older = message.version < protocolVersion ? 'that peer' : 'this machine'
@@ -197,10 +210,12 @@ export class Swarm {
     this.#addresses.set(link.peerId, message.listen)
     const rival = this.#links.get(link.peerId)
     if (rival !== undefined && !this.#replaces(link, rival)) {
+      resolve(rival)
       link.close()
       return
     }
     this.#links.set(link.peerId, link)
+    resolve(link)
     if (rival !== undefined) {
       rival.close()
       this.#init.handlers.onGone(rival, undefined)
@@ -224,6 +239,23 @@ export class Swarm {
     if (this.#links.get(link.peerId) !== link) return
     this.#links.delete(link.peerId)
     this.#init.handlers.onGone(link, error)
+  }
+}
+
+/** Leaves no connection behind that nothing will come of. */
+async function openStream(
+  connection: Connection,
+  peerId: string,
+  signal: AbortSignal
+): Promise<Stream> {
+  try {
+    if (connection.remotePeer.toString() !== peerId) {
+      throw new BootswarmError('ERR_PEER_UNTRUSTED', `another peer answers for ${peerId}`)
+    }
+    return await connection.newStream(peerProtocol, { signal })
+  } catch (cause) {
+    connection.abort(new Error('no link came of the dial', { cause }))
+    throw cause
   }
 }
 

@@ -80,13 +80,7 @@ function decodeBody(body: string): Buffer {
 }
 
 function validate(payload: Uint8Array): Ticket {
-  let fields: Record<string, unknown>
-  try {
-    fields = decodeCbor(payload)
-  } catch (cause) {
-    throw invalid('its contents are malformed', cause)
-  }
-  const { lab, seeds, expires, secret } = fields
+  const { lab, seeds, expires, secret } = decodeFields(payload)
   if (!(lab instanceof Uint8Array) || lab.length !== 32) throw invalid('it has no lab key')
   if (!(secret instanceof Uint8Array) || secret.length !== 32) throw invalid('it has no secret')
   if (typeof expires !== 'number' || !Number.isSafeInteger(expires))
@@ -95,6 +89,16 @@ function validate(payload: Uint8Array): Ticket {
     throw invalid('it names no seeds')
   }
   return { labKey: lab, seeds: seeds.map(seedAddress), expiresMs: expires, secret }
+}
+
+function decodeFields(payload: Uint8Array): Record<string, unknown> {
+  try {
+    const fields: unknown = decodeCbor(payload)
+    if (typeof fields === 'object' && fields !== null) return fields as Record<string, unknown>
+  } catch (cause) {
+    throw invalid('its contents are malformed', cause)
+  }
+  throw invalid('its contents are malformed')
 }
 
 function seedAddress(value: unknown): string {

@@ -56,6 +56,8 @@ export class Uploads {
   #links: Link[] = []
   #turn = 0
   #pumping = false
+  /** The highest request number that a link has used; each is higher than those before it. */
+  #newest = new WeakMap<Link, number>()
 
   constructor(init: UploadsInit) {
     this.#init = init
@@ -69,6 +71,9 @@ export class Uploads {
       known.class = message.class
       return
     }
+    // A change of class that crossed our answer to the request is too late to mean anything.
+    if (message.request <= (this.#newest.get(link) ?? -1)) return
+    this.#newest.set(link, message.request)
     if (uploads !== undefined && uploads.size >= limits.requestsPerPeerMax) {
       throw new BootswarmError(
         'ERR_PEER_PROTOCOL',
@@ -175,13 +180,15 @@ export class Uploads {
     return undefined
   }
 
-  /** The first upload of that class that can move; starts the loading of those that cannot yet. */
+  /** The first upload of that class that can move; starts the loading of the next that cannot yet. */
   #firstOf(link: Link, wanted: RequestClass): Upload | undefined {
+    let ahead = 0
     for (const upload of this.#byLink.get(link)?.values() ?? []) {
       if (upload.class !== wanted || upload.state === 'waiting') continue
       if (upload.state === 'ready') return upload
       if (upload.state === 'queued') this.#load(upload)
-      if (upload.state === 'loading') continue
+      ahead += 1
+      if (ahead === limits.framesAheadMax) return undefined
     }
     return undefined
   }

@@ -19,7 +19,7 @@ export const protocolVersion = 1
 export const lengthBytes = 4
 const digestBytes = 32
 const stringBytesMax = 512
-const listMax = 64
+const peersMax = 64
 const releaseBytesMax = 4096
 
 export const refusalReasons = ['not-held', 'busy', 'given-up'] as const
@@ -315,7 +315,7 @@ function decodeHello(body: Buffer): Message {
 
 function decodePeers(bytes: Uint8Array): PeerAddress[] {
   const list = cbor(bytes, 'peer list')
-  if (!Array.isArray(list) || list.length > listMax) throw malformed('a peer list is malformed')
+  if (!Array.isArray(list) || list.length > peersMax) throw malformed('a peer list is malformed')
   return list.map((entry: unknown) => {
     if (!Array.isArray(entry) || entry.length !== 2) throw malformed('a peer is not a pair')
     const [peerId, addresses] = entry as [unknown, unknown]
@@ -333,6 +333,7 @@ function decodeReport(body: Buffer): MachineReport {
   const numbers = { present, rate, bytesFromSeed, bytesFromPeers }
   for (const [name, value] of Object.entries(numbers)) {
     if (typeof value !== 'number' || !(value >= 0)) throw malformed(`a report has a bad ${name}`)
+    if (name === 'present' && value > 1) throw malformed('a report has more than all present')
   }
   return { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
 }
@@ -358,14 +359,15 @@ function cborMap(bytes: Uint8Array, what: string): Record<string, unknown> {
 }
 
 function strings(value: unknown, what: string): string[] {
-  if (!Array.isArray(value) || value.length > listMax || !value.every(isShortString)) {
+  const most = limits.addressesPerPeerMax
+  if (!Array.isArray(value) || value.length > most || !value.every(isShortString)) {
     throw malformed(`${what} are not a short list of strings`)
   }
   return value
 }
 
 function isShortString(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= stringBytesMax
+  return typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= stringBytesMax
 }
 
 function isCount(value: unknown): value is number {

@@ -4,6 +4,12 @@ import type { Storage } from '../../src/disk/storage.ts'
 
 const sectorBytes = 512
 
+interface Version {
+  /** Grows with each. */
+  readonly number: number
+  readonly bytes: Buffer
+}
+
 /**
  * A disk in memory that keeps what was not synced apart, so that a crash can keep any of it: of each
  * 512-byte sector the last synced content or any later one.
@@ -14,22 +20,29 @@ export class CrashingStorage implements Storage {
   readonly #current: Buffer
   readonly #random: Random
   /** Contents of a sector since it was last durable, oldest first. */
-  readonly #unsynced: Map<number, Buffer[]>
+  readonly #unsynced: Map<number, Version[]>
   #dead = false
-  dirty: boolean
+  #landed: number
+  #covered = 0
+  #versions: number
 
   constructor(
     current: Buffer,
     random: Random,
     durable: Buffer = Buffer.from(current),
-    unsynced = new Map<number, Buffer[]>()
+    unsynced = new Map<number, Version[]>()
   ) {
     this.size = current.length
     this.#current = current
     this.#random = random
     this.#durable = durable
     this.#unsynced = unsynced
-    this.dirty = unsynced.size > 0
+    this.#landed = unsynced.size
+    this.#versions = Math.max(0, ...[...unsynced.values()].flat().map(({ number }) => number))
+  }
+
+  get dirty(): boolean {
+    return this.#covered < this.#landed
   }
 
   /** What a reader sees now. */
@@ -52,7 +65,7 @@ export class CrashingStorage implements Storage {
     this.#apply(offset, copy.subarray(0, half))
     await this.#pause()
     this.#apply(offset + half, copy.subarray(half))
-    this.dirty = true
+    this.#landed++
   }
 
   async zero(offset: number, length: number): Promise<void> {
@@ -60,15 +73,17 @@ export class CrashingStorage implements Storage {
   }
 
   async sync(): Promise<void> {
-    this.dirty = false
-    const covered = new Map([...this.#unsynced].map(([sector, list]) => [sector, list.length]))
+    const landed = this.#landed
+    const last = this.#versions
     await this.#pause()
-    for (const [sector, count] of covered) {
-      const list = this.#unsynced.get(sector) ?? []
-      list[count - 1]?.copy(this.#durable, sector * sectorBytes)
+    for (const [sector, list] of this.#unsynced) {
+      // Another sync may have covered some of them meanwhile.
+      const count = list.filter(version => version.number <= last).length
+      list[count - 1]?.bytes.copy(this.#durable, sector * sectorBytes)
       list.splice(0, count)
       if (list.length === 0) this.#unsynced.delete(sector)
     }
+    this.#covered = Math.max(this.#covered, landed)
   }
 
   /**
@@ -82,7 +97,7 @@ export class CrashingStorage implements Storage {
     }
     for (const [sector, list] of this.#unsynced) {
       const survivor = list[Math.floor(this.#random.next() * (list.length + 1)) - 1]
-      survivor?.copy(this.#durable, sector * sectorBytes)
+      survivor?.bytes.copy(this.#durable, sector * sectorBytes)
     }
     return new CrashingStorage(this.#durable, this.#random)
   }
@@ -93,13 +108,15 @@ export class CrashingStorage implements Storage {
     for (let sector = Math.floor(offset / sectorBytes); sector < last; sector++) {
       const start = sector * sectorBytes
       const list = this.#unsynced.get(sector) ?? []
-      list.push(Buffer.from(this.#current.subarray(start, start + sectorBytes)))
+      const bytes = Buffer.from(this.#current.subarray(start, start + sectorBytes))
+      list.push({ number: ++this.#versions, bytes })
       this.#unsynced.set(sector, list)
     }
   }
 
   async #pause(): Promise<void> {
-    const turns = Math.floor(this.#random.next() * 3)
+    // Mostly fast, and now and then so slow that much else happens meanwhile.
+    const turns = Math.floor(this.#random.next() * (this.#random.next() < 0.15 ? 40 : 3))
     for (let index = 0; index < turns; index++) await turn()
     if (this.#dead) throw new Error('the machine is dead')
   }

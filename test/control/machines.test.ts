@@ -1,0 +1,99 @@
+import test from 'ava'
+import fc from 'fast-check'
+import { limits } from '../../src/base/index.ts'
+import { Machines } from '../../src/control/machines.ts'
+
+const report = {
+  state: 'streaming',
+  image: 'bafy',
+  present: 0.5,
+  rate: 1000,
+  bytesFromSeed: 10,
+  bytesFromPeers: 20
+}
+
+function machinesAt(): { machines: Machines; pass: (ms: number) => void } {
+  let now = 1_000
+  return {
+    machines: new Machines({ now: () => now }),
+    pass: ms => {
+      now += ms
+    }
+  }
+}
+
+test('a machine is listed from when it joins, as it last reported', t => {
+  const { machines, pass } = machinesAt()
+  machines.joined('a', 'pc-1')
+  const joined = { name: 'pc-1', peerId: 'a', state: 'connected', image: '', present: 0, rate: 0 }
+  const bytes = { bytesFromSeed: 0, bytesFromPeers: 0 }
+  t.deepEqual(machines.list(), [{ ...joined, ...bytes, seenSecondsAgo: 0 }])
+  machines.reported('a', report)
+  pass(4_400)
+  t.deepEqual(machines.list(), [{ name: 'pc-1', peerId: 'a', ...report, seenSecondsAgo: 4 }])
+})
+
+test('a machine that has left keeps its progress and has no rate', t => {
+  const { machines, pass } = machinesAt()
+  machines.joined('a', 'pc-1')
+  machines.reported('a', report)
+  pass(3_000)
+  machines.left('a')
+  pass(2_000)
+  const [gone] = machines.list()
+  t.like(gone, { state: 'gone', rate: 0, present: 0.5, bytesFromPeers: 20, seenSecondsAgo: 2 })
+  machines.joined('a', 'pc-2')
+  t.like(machines.list()[0], { name: 'pc-2', state: 'connected', present: 0.5, seenSecondsAgo: 0 })
+  t.is(machines.list().length, 1)
+})
+
+test('who has not joined is not listed, whatever it reports', t => {
+  const { machines } = machinesAt()
+  machines.reported('a', report)
+  machines.left('a')
+  t.deepEqual(machines.list(), [])
+})
+
+test('the machine that has been gone longest makes room, never one that is here', t => {
+  const { machines, pass } = machinesAt()
+  for (let n = 0; n < limits.machinesMax; n += 1) machines.joined(`p${n}`, 'pc')
+  for (const peer of ['p7', 'p3', 'p9']) {
+    pass(1_000)
+    machines.left(peer)
+  }
+  const known = (): Set<string> => new Set(machines.list().map(({ peerId }) => peerId))
+  machines.joined('new-1', 'pc')
+  t.false(known().has('p7'))
+  t.true(known().has('p3'))
+  machines.joined('new-2', 'pc')
+  t.false(known().has('p3'))
+  t.true(known().has('p9'))
+  t.is(known().size, limits.machinesMax)
+})
+
+test('after any events each machine is listed once, gone exactly if it left last', t => {
+  const event = fc.tuple(
+    fc.constantFrom('joined', 'left', 'reported'),
+    fc.constantFrom('a', 'b', 'c')
+  )
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 30 }), events => {
+      const { machines } = machinesAt()
+      const here = new Map<string, boolean>()
+      for (const [type, peer] of events) {
+        if (type === 'reported' && here.get(peer) === true) machines.reported(peer, report)
+        if (type === 'joined') machines.joined(peer, peer)
+        if (type === 'left') machines.left(peer)
+        if (type === 'joined' || (type === 'left' && here.has(peer))) {
+          here.set(peer, type === 'joined')
+        }
+      }
+      const listed = new Map(machines.list().map(({ peerId, state }) => [peerId, state !== 'gone']))
+      t.is(machines.list().length, here.size)
+      t.deepEqual(
+        [...listed].toSorted(([a], [b]) => a.localeCompare(b)),
+        [...here].toSorted(([a], [b]) => a.localeCompare(b))
+      )
+    })
+  )
+})

@@ -1,0 +1,81 @@
+import test from 'ava'
+import { generateSigningKey, limits } from '../../src/base/index.ts'
+import { issueCertificate } from '../../src/swarm/certificate.ts'
+import { peerIdOf } from '../../src/swarm/node.ts'
+import { encodeMessage, protocolVersion } from '../../src/swarm/wire.ts'
+import { startPeer, until } from './peers.ts'
+import { dialRaw, startRawNode } from './raw-peer.ts'
+
+const lab = generateSigningKey()
+
+test('messages and segments arrive in the order in which they were sent', async t => {
+  const [a, b] = [await startPeer(t, { lab }), await startPeer(t, { lab })]
+  const link = await a.swarm.connect(b.address)
+  const bytes = Buffer.alloc(limits.segmentBytes, 'segment')
+  for (let nonce = 0; nonce < 100; nonce += 1) {
+    link.send({ type: 'ping', nonce })
+    link.sendSegment(nonce, bytes)
+  }
+  await until(() => b.received.length === 200, 'all messages')
+  for (let nonce = 0; nonce < 100; nonce += 1) {
+    t.deepEqual(b.received[2 * nonce], { type: 'ping', nonce })
+    t.like(b.received[2 * nonce + 1], { type: 'segment', request: nonce })
+  }
+})
+
+test('a link that is full says so, and says when it has room again', async t => {
+  const [a, b] = [await startPeer(t, { lab }), await startPeer(t, { lab })]
+  const link = await a.swarm.connect(b.address)
+  let drained = 0
+  a.onWritable = () => (drained += 1)
+  const bytes = Buffer.alloc(limits.segmentBytes)
+  let sent = 0
+  while (link.writable && sent < 10_000) {
+    link.sendSegment(1, bytes)
+    sent += 1
+  }
+  t.false(link.writable)
+  await until(() => drained > 0, 'room')
+  t.true(link.writable)
+  await until(() => b.received.length === sent, 'what was sent')
+})
+
+test('a peer that takes no messages is cut off', async t => {
+  const peer = await startPeer(t, { lab })
+  const key = generateSigningKey()
+  const peerId = peerIdOf(key)
+  const raw = await dialRaw(await startRawNode(t, key), peer)
+  const certificate = issueCertificate(lab, { peerId, role: 'agent', name: 'pc' })
+  raw.stream.send(
+    encodeMessage({ type: 'hello', version: protocolVersion, certificate, listen: [] })
+  )
+  await until(() => peer.swarm.link(peerId) !== undefined, 'the link')
+  const link = peer.swarm.link(peerId)
+  raw.stream.pause()
+  const bits = new Uint8Array(64 * 1024)
+  const closed = (): boolean => link?.closed === true
+  for (let sent = 0; sent < 10_000 && !closed(); sent += 1) {
+    link?.send({ type: 'have-map', imageId: 'ab'.repeat(32), first: 0, bits })
+    if (sent % 16 === 0) await new Promise(resolve => setImmediate(resolve))
+  }
+  t.true(closed())
+  t.deepEqual(peer.history, [`peer ${peerId}`, `gone ${peerId}`])
+})
+
+test('after its end a link takes messages and does nothing with them', async t => {
+  const [a, b] = [await startPeer(t, { lab }), await startPeer(t, { lab })]
+  const link = await a.swarm.connect(b.address)
+  await until(() => b.swarm.links().length === 1, 'the link at the other side')
+  link.close()
+  t.true(link.closed)
+  t.false(link.writable)
+  t.notThrows(() => {
+    link.send({ type: 'ping', nonce: 1 })
+    link.sendSegment(1, new Uint8Array(1))
+    link.close()
+  })
+  await until(() => b.history.length === 2, 'the end at the other side')
+  t.deepEqual(b.received, [])
+  t.deepEqual(a.history, [`peer ${b.address.peerId}`, `gone ${b.address.peerId}`])
+  t.deepEqual(b.history, [`peer ${a.address.peerId}`, `gone ${a.address.peerId}`])
+})
