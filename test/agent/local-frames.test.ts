@@ -36,7 +36,7 @@ test('any copy of a chunk will do', async t => {
   const { disk, frames } = await openFrames(t)
   await disk.place(4, chunkBytes(4))
   t.is(frames.holding(noiseId), 'held')
-  t.deepEqual(await frames.plain(noiseId), new Uint8Array(chunkBytes(0)))
+  t.true(chunkBytes(0).equals((await frames.plain(noiseId)) ?? new Uint8Array()))
 })
 
 test('what the machine wrote is not served, what was put aside before it is', async t => {

@@ -1,0 +1,73 @@
+import type { ChunkId, Frame, RequestClass } from '../base/index.ts'
+
+// What peers say to each other; how it looks in bytes is in wire.ts.
+
+export const refusalReasons = ['not-held', 'busy', 'given-up'] as const
+export type RefusalReason = (typeof refusalReasons)[number]
+
+export interface PeerAddress {
+  /** libp2p peer id, base58. */
+  readonly peerId: string
+  /** Multiaddrs in text form. */
+  readonly addresses: readonly string[]
+}
+
+/** What a machine says of itself to the seed; the dashboard and `status` show it. */
+export interface MachineReport {
+  readonly state: string
+  readonly imageId: ChunkId
+  /** 0 to 1. */
+  readonly present: number
+  /** Payload bytes a second. */
+  readonly rate: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+}
+
+export type Message =
+  | {
+      readonly type: 'hello'
+      readonly version: number
+      readonly certificate: Uint8Array
+      readonly listen: readonly string[]
+    }
+  /** Repeated with the same request number, it changes the class of what is already wanted. */
+  | {
+      readonly type: 'want'
+      readonly request: number
+      readonly class: RequestClass
+      /** The asker has been sent elsewhere in vain: answer or refuse, do not redirect. */
+      readonly insist: boolean
+      readonly id: ChunkId
+    }
+  | { readonly type: 'cancel'; readonly request: number }
+  /** The want is accepted; `waiting` when the answerer is still receiving the chunk itself. */
+  | { readonly type: 'accept'; readonly request: number; readonly waiting: boolean }
+  | {
+      readonly type: 'frame'
+      readonly request: number
+      readonly encoding: Frame['encoding']
+      readonly frameLength: number
+      readonly plainLength: number
+    }
+  | { readonly type: 'segment'; readonly request: number; readonly bytes: Uint8Array }
+  | { readonly type: 'refuse'; readonly request: number; readonly reason: RefusalReason }
+  | { readonly type: 'redirect'; readonly request: number; readonly to: readonly PeerAddress[] }
+  | { readonly type: 'interest'; readonly imageId: ChunkId; readonly itemCount: number }
+  | { readonly type: 'have-all'; readonly imageId: ChunkId }
+  | {
+      readonly type: 'have-map'
+      readonly imageId: ChunkId
+      /** First item of the map; a multiple of 8. Bit 7 of byte 0 is that item. */
+      readonly first: number
+      readonly bits: Uint8Array
+    }
+  | { readonly type: 'have'; readonly imageId: ChunkId; readonly items: readonly number[] }
+  | { readonly type: 'have-not'; readonly imageId: ChunkId; readonly items: readonly number[] }
+  | { readonly type: 'peers'; readonly peers: readonly PeerAddress[] }
+  | { readonly type: 'ping'; readonly nonce: number }
+  | { readonly type: 'pong'; readonly nonce: number }
+  | { readonly type: 'resolve'; readonly request: number; readonly name: string }
+  /** An empty `release` says that no such image is known. */
+  | { readonly type: 'release'; readonly request: number; readonly release: Uint8Array }
+  | { readonly type: 'report'; readonly report: MachineReport }

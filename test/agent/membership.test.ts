@@ -1,0 +1,165 @@
+import test, { type ExecutionContext } from 'ava'
+import {
+  BootswarmError,
+  generateSigningKey,
+  limits,
+  silentLogger,
+  type SigningKey
+} from '../../src/base/index.ts'
+import { Membership } from '../../src/agent/membership.ts'
+import { issueCertificate, type PeerAddress, type Ticket } from '../../src/swarm/index.ts'
+import { startPeer, until, type TestPeer } from '../swarm/peers.ts'
+
+const lab = generateSigningKey()
+
+interface Enrolled {
+  readonly names: string[]
+  refusal: string | undefined
+}
+
+/** A seed of the lab that enrols whoever asks, or tells them why not. */
+async function startSeed(t: ExecutionContext, key?: SigningKey) {
+  const enrolled: Enrolled = { names: [], refusal: undefined }
+  const seed = await startPeer(t, {
+    lab,
+    key,
+    role: 'seed',
+    name: 'seed',
+    enrol: ({ peerId, name }) => {
+      if (enrolled.refusal !== undefined) {
+        throw new BootswarmError('ERR_TICKET_INVALID', enrolled.refusal)
+      }
+      enrolled.names.push(name)
+      return issueCertificate(lab, { peerId, role: 'agent', name })
+    }
+  })
+  return { seed, enrolled }
+}
+
+function ticketFor(...seeds: readonly string[]): Ticket {
+  return { labKey: lab.publicKey, seeds, expiresMs: 1, secret: new Uint8Array(32) }
+}
+
+interface Joined {
+  readonly peer: TestPeer
+  readonly membership: Membership
+  readonly running: Promise<void>
+  readonly certificates: Uint8Array[]
+  readonly alone: string[]
+}
+
+async function join(
+  t: ExecutionContext,
+  ticket: Ticket,
+  known: { peers?: readonly PeerAddress[]; isCertified?: boolean } = {}
+): Promise<Joined> {
+  const peer = await startPeer(t, { lab, certificate: 'none' })
+  const { peerId } = peer.swarm
+  const certificates: Uint8Array[] = []
+  const alone: string[] = []
+  const membership = new Membership({
+    swarm: peer.swarm,
+    ticket,
+    name: 'pc-7',
+    logger: silentLogger,
+    certificate:
+      known.isCertified === true
+        ? issueCertificate(lab, { peerId, role: 'agent', name: 'pc-7' })
+        : undefined,
+    peers: known.peers ?? [],
+    onCertified: certificate => certificates.push(certificate),
+    onAlone: (_seeds, why) => alone.push(why)
+  })
+  const running = membership.run()
+  running.catch(() => {})
+  t.teardown(() => membership.stop())
+  return { peer, membership, running, certificates, alone }
+}
+
+test('a new machine enrols once, joins the seed, and stops when told to', async t => {
+  const { seed, enrolled } = await startSeed(t)
+  const ticket = ticketFor(...seed.swarm.addresses())
+  const { peer, membership, running, certificates } = await join(t, ticket)
+  await until(() => peer.swarm.links().length === 1, 'the link to the seed')
+  t.is(peer.swarm.links()[0]?.certificate?.role, 'seed')
+  t.is(certificates.length, 1)
+  t.deepEqual(enrolled.names, ['pc-7'])
+  t.deepEqual(
+    membership.peers().map(({ peerId }) => peerId),
+    [seed.swarm.peerId]
+  )
+  membership.stop()
+  await t.notThrowsAsync(running)
+})
+
+test('a machine with a certificate does not ask for another, and comes back to its seed', async t => {
+  const key = generateSigningKey()
+  const first = await startSeed(t, key)
+  const ticket = ticketFor(...first.seed.swarm.addresses())
+  const { peer } = await join(t, ticket, { isCertified: true })
+  await until(() => peer.swarm.links().length === 1, 'the link to the seed')
+  const [link] = peer.swarm.links()
+  link?.close()
+  await until(() => peer.swarm.links().length === 1 && peer.swarm.links()[0] !== link, 'a new link')
+  t.deepEqual(first.enrolled.names, [])
+})
+
+test('peers that it was told of are joined, and those of its last start when every seed is dead', async t => {
+  const [first, second] = [await startPeer(t, { lab }), await startPeer(t, { lab })]
+  const dead = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWSdM4Y5imj4PcBN7xjTciXa922gjGMxBzEWoEXRdeDoE6'
+  const known = { isCertified: true, peers: [first.address] }
+  const { peer, membership } = await join(t, ticketFor(dead), known)
+  await until(() => peer.swarm.link(first.swarm.peerId) !== undefined, 'the peer it remembered')
+  membership.learn(second.address)
+  await until(() => peer.swarm.link(second.swarm.peerId) !== undefined, 'the peer it was told of')
+  t.deepEqual(membership.addressOf(second.swarm.peerId), second.address)
+})
+
+test('nobody there: it says so, and goes on trying', async t => {
+  const key = generateSigningKey()
+  const { seed } = await startSeed(t, key)
+  const addresses = seed.swarm.addresses()
+  await seed.swarm.stop()
+  const { alone, certificates } = await join(t, ticketFor(...addresses))
+  await until(() => alone.length >= 2, 'two complaints')
+  t.true(alone.every(why => why.length > 0))
+  t.deepEqual(certificates, [])
+})
+
+test('what only the user can mend ends it', async t => {
+  const { seed, enrolled } = await startSeed(t)
+  enrolled.refusal = 'the ticket expired'
+  const { running } = await join(t, ticketFor(...seed.swarm.addresses()))
+  await t.throwsAsync(running, { code: 'ERR_TICKET_INVALID', message: /expired/ })
+})
+
+test('a seed of another lab is not told the ticket’s secret', async t => {
+  const other = generateSigningKey()
+  let asked = 0
+  const stranger = await startPeer(t, {
+    lab: other,
+    role: 'seed',
+    enrol: () => {
+      asked += 1
+      return new Uint8Array()
+    }
+  })
+  const { running } = await join(t, ticketFor(...stranger.swarm.addresses()))
+  await t.throwsAsync(running, { code: 'ERR_PEER_UNTRUSTED' })
+  t.is(asked, 0)
+})
+
+test('what it remembers is bounded, the latest stay, and it never learns of itself', async t => {
+  const { seed } = await startSeed(t)
+  const { peer, membership } = await join(t, ticketFor(...seed.swarm.addresses()))
+  membership.stop()
+  membership.learn({ peerId: peer.swarm.peerId, addresses: ['/ip4/10.0.0.1/tcp/1'] })
+  t.is(membership.addressOf(peer.swarm.peerId), undefined)
+  for (let index = 0; index <= limits.peersKnownMax; index += 1) {
+    membership.learn({ peerId: `peer-${index}`, addresses: [] })
+  }
+  t.is(membership.addressOf('peer-0'), undefined)
+  t.not(membership.addressOf('peer-1'), undefined)
+  t.not(membership.addressOf(`peer-${limits.peersKnownMax}`), undefined)
+  t.true(membership.peers().length <= limits.peersIntroducedMax)
+})
