@@ -59,6 +59,7 @@ export class Agent {
   #session: Session | undefined
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
 
   /** Throws ERR_TICKET_INVALID, ERR_ADDRESS_INVALID, ERR_NAME_INVALID, … for options that can never work. */
@@ -279,6 +280,9 @@ export class Agent {
     const release = openRelease(this.#ticket.labKey, signed)
     if (release.imageId === image.imageId) return
     const newer = imageCidText(release.imageId)
+    // Every seed says it each time that it is reached; it is news once.
+    if (this.#newer === newer) return
+    this.#newer = newer
     this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
   }
 

@@ -1,5 +1,6 @@
 import { limits, type ChunkId } from '../base/index.ts'
-import { Manifest, readManifest, sourceOf } from '../image/index.ts'
+import type { Manifest} from '../image/index.ts';
+import { readManifest, sourceOf } from '../image/index.ts'
 import type { Store } from '../store/index.ts'
 
 /** The manifests of the images that machines are busy with, read once. */

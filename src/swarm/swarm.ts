@@ -229,7 +229,7 @@ export class Swarm {
    */
   #replaces(link: Link, rival: Link): boolean {
     if (link.dialed === rival.dialed) return true
-    return true
+    return link.dialed === this.peerId < link.peerId
   }
 
   #gone(link: Link, error: Error | undefined): void {

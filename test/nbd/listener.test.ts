@@ -3,7 +3,7 @@ import { lstat, readdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { listen } from '../../src/nbd/listener.ts'
+import { listen, requireListenable } from '../../src/nbd/listener.ts'
 import { runProgram, temporaryDirectory } from '../helpers/process.ts'
 import { rawClient } from './raw-client.ts'
 
@@ -84,4 +84,20 @@ test('port 0 becomes a real port, and a port can be had once', async t => {
 test('an address that is not of this machine is invalid', async t => {
   const address = { kind: 'tcp', host: '192.0.2.1', port: 0 } as const
   await t.throwsAsync(listen(makeServer(t), address), { code: 'ERR_ADDRESS_INVALID' })
+})
+
+test('whether an address could be listened on can be asked without leaving a trace', async t => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'nbd.sock')
+  await requireListenable({ kind: 'unix', path })
+  t.deepEqual(await readdir(directory), [])
+  const { address } = await listen(makeServer(t), { kind: 'tcp', host: '127.0.0.1', port: 0 })
+  await t.throwsAsync(requireListenable(address), { code: 'ERR_ADDRESS_IN_USE' })
+  await listen(makeServer(t), { kind: 'unix', path })
+  await t.throwsAsync(requireListenable({ kind: 'unix', path }), { code: 'ERR_ADDRESS_IN_USE' })
+  const missing = join(directory, 'missing/nbd.sock')
+  await t.throwsAsync(requireListenable({ kind: 'unix', path: missing }), {
+    code: 'ERR_ADDRESS_INVALID'
+  })
+  t.deepEqual(await readdir(directory), ['nbd.sock'])
 })
