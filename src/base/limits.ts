@@ -87,8 +87,8 @@ export const limits = {
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
-  /** Frames kept as received, to be relayed without compressing again. */
-  relayCacheBytes: 32 * MiB,
+  /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
+  relayCacheBytes: 16 * MiB,
   neighboursMax: 12,
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */

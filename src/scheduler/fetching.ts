@@ -108,6 +108,8 @@ export class Fetching {
   #insist = new Set<number>()
   #urgentAt = -Infinity
   #spareAt = -Infinity
+  /** Background items at the front of the order that the last searches could ask of nobody. */
+  #scanSkip = 0
 
   constructor(init: { readonly itemCount: number; readonly random: Random }) {
     this.#wants = new WantList(init.itemCount, init.random)
@@ -135,8 +137,7 @@ export class Fetching {
   #take(event: FetchEvent, now: number): FetchAction[] {
     switch (event.type) {
       case 'want':
-        for (const item of event.items) this.#wants.set(item, event.class)
-        return []
+        return this.#want(event.items, event.class)
       case 'settled':
         return this.#settle(event.item, now)
       case 'peer':
@@ -171,6 +172,16 @@ export class Fetching {
       case 'tick':
         return this.#dropStalled(now)
     }
+  }
+
+  #want(items: readonly number[], requestClass: RequestClass): FetchAction[] {
+    const actions: FetchAction[] = []
+    for (const item of items) {
+      this.#wants.set(item, requestClass)
+      const request = this.#requests.get(item)
+      if (request !== undefined) this.#reclass(request, requestClass, actions)
+    }
+    return actions
   }
 
   #settle(item: number, now: number): FetchAction[] {
@@ -289,9 +300,7 @@ export class Fetching {
   #plan(now: number, actions: FetchAction[]): void {
     for (const item of this.#wants.urgent()) {
       this.#urgentAt = now
-      const request = this.#requests.get(item)
-      if (request === undefined) this.#ask(item, 'urgent', now, actions)
-      else if (request.class !== 'urgent') this.#raise(request, actions)
+      if (!this.#requests.has(item)) this.#ask(item, 'urgent', now, actions)
     }
     for (const item of this.#wants.prefetch()) {
       if (this.#spareCount() >= spareRequestsMax) return
@@ -303,14 +312,20 @@ export class Fetching {
   #planBackground(now: number, actions: FetchAction[]): void {
     const yielding = now - this.#urgentAt < yieldMs
     if (yielding && now - this.#spareAt < floorMs) return
-    let free = yielding ? 1 : spareRequestsMax - this.#spareCount()
+    const room = spareRequestsMax - this.#spareCount()
+    let free = Math.min(room, yielding ? 1 : room)
     if (free <= 0) return
-    for (const item of this.#wants.background(scanMax)) {
+    let looked = 0
+    for (const item of this.#wants.background(scanMax, this.#scanSkip)) {
+      looked += 1
       if (this.#requests.has(item) || !this.#ask(item, 'background', now, actions)) continue
       this.#spareAt = now
+      this.#scanSkip = 0
       free -= 1
       if (free === 0) return
     }
+    // Nobody has these now: the next search begins behind them, and in the end at the front again.
+    this.#scanSkip = looked < scanMax ? 0 : this.#scanSkip + looked
   }
 
   #spareCount(): number {
@@ -319,8 +334,9 @@ export class Fetching {
     return count
   }
 
-  #raise(request: Request, actions: FetchAction[]): void {
-    request.class = 'urgent'
+  #reclass(request: Request, requestClass: RequestClass, actions: FetchAction[]): void {
+    if (request.class === requestClass) return
+    request.class = requestClass
     if (request.state !== 'connecting') actions.push(this.#requestAction(request))
   }
 

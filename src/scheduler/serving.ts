@@ -43,18 +43,21 @@ export class Serving implements ServePolicy {
   decide(want: Want, holding: Holding, now: number): ServeDecision {
     if (holding === 'absent') return { kind: 'refuse', reason: 'not-held' }
     const grants = this.#current(want.id, now)
-    this.#remove(grants, want.peer)
+    // Who asks again may have been given askers of its own in the meantime.
+    const children = this.#remove(grants, want.peer)?.children ?? 0
     const fanOut = fanOutOf(want.class)
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const roomHere = this.#role === 'seed' && holding === 'held' ? 0 : fanOut - direct
     const target = want.insist || roomHere > 0 ? undefined : chooseTarget(grants, want.peer, fanOut)
     if (target !== undefined) {
       target.children += 1
-      this.#add(grants, { peer: want.peer, parent: target.peer, state: 'expected', at: now })
+      const parent = target.peer
+      this.#add(grants, { peer: want.peer, parent, children, state: 'expected', at: now })
       return { kind: 'redirect', to: [target.peer] }
     }
     if (holding === 'promised' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
-    this.#add(grants, { peer: want.peer, parent: undefined, state: 'receiving', at: now })
+    const parent = undefined
+    this.#add(grants, { peer: want.peer, parent, children, state: 'receiving', at: now })
     return { kind: holding === 'held' ? 'send' : 'wait' }
   }
 
@@ -94,8 +97,8 @@ export class Serving implements ServePolicy {
     return this.#chunks.get(id)?.find(grant => grant.peer === peer)
   }
 
-  #add(grants: Grant[], grant: Omit<Grant, 'children'>): void {
-    grants.push({ ...grant, children: 0 })
+  #add(grants: Grant[], grant: Grant): void {
+    grants.push(grant)
     if (grants.length > grantsMax) {
       grants.splice(
         Math.max(
@@ -107,10 +110,11 @@ export class Serving implements ServePolicy {
     }
   }
 
-  #remove(grants: Grant[], peer: string): void {
+  #remove(grants: Grant[], peer: string): Grant | undefined {
     const index = grants.findIndex(grant => grant.peer === peer)
     const [grant] = index < 0 ? [] : grants.splice(index, 1)
     if (grant !== undefined && isHope(grant)) releaseParent(grants, grant)
+    return grant
   }
 }
 

@@ -44,19 +44,22 @@ export class WantList {
     return this.#prefetch
   }
 
-  /** Up to `most` background items, those that come first in the order. */
-  *background(most: number): Generator<number> {
-    let found = 0
-    let leading = true
-    for (let place = this.#from; place < this.#order.length; place += 1) {
+  /**
+   * Up to `most` background items in the order, after the first `skip` of them; fewer at its end. What
+   * is yielded may be set or removed meanwhile.
+   */
+  *background(most: number, skip = 0): Generator<number> {
+    let place = this.#from
+    let seen = 0
+    for (let leading = true; place < this.#order.length; place += 1) {
       const item = this.#order[place] ?? 0
       const level = this.#level[item]
       if (leading && level === 0) this.#from = place + 1
       if (level !== 0) leading = false
       if (level !== levels.background) continue
-      yield item
-      found += 1
-      if (found === most) return
+      seen += 1
+      if (seen > skip) yield item
+      if (seen === skip + most) return
     }
   }
 }

@@ -49,7 +49,9 @@ export class Link {
     this.#stream.addEventListener('close', ended)
     this.#stream.addEventListener('remoteCloseWrite', ended)
     this.#stream.addEventListener('message', event => {
-      if (!this.#closed) this.#receive(event.data.subarray())
+      // A list of pieces is read piece by piece: joining it first would copy every byte once more.
+      const pieces = event.data instanceof Uint8Array ? [event.data] : event.data
+      for (const piece of pieces) if (!this.#closed) this.#receive(piece)
     })
     if (this.#stream.status !== 'open') ended()
   }

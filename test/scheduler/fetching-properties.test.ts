@@ -185,9 +185,7 @@ test('after any events, whatever is wanted is asked for once somebody can delive
   )
 })
 
-// Fails today: the search for background work looks at the first 512 items of the order only, and
-// gives up when nobody has any of them. It is to become a plain test with the repair.
-test.failing('items that nobody has do not keep the others from being asked for', t => {
+test('items that nobody has do not keep the others from being asked for', t => {
   const fetcher = new Fetcher(4_000)
   fetcher.meet('a')
   fetcher.want(range(0, 4_000))

@@ -272,9 +272,7 @@ test('background stands back while somebody waits, but for a trickle', t => {
   t.is(fetcher.out.size, spareRequestsMax)
 })
 
-// Fails today: the trickle is added whatever is out already. It is to become a plain test with the
-// repair.
-test.failing('the trickle in the background adds nothing to what may be out', t => {
+test('the trickle in the background adds nothing to what may be out', t => {
   const fetcher = new Fetcher(2_000)
   const peers = range(0, 12).map(n => `a${n}`)
   fetcher.join(...peers)

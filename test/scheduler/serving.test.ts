@@ -161,15 +161,16 @@ test('who asks again is not sent to itself or to one that waits for it', t => {
   t.is(ask('a').kind, 'send')
 })
 
-// Fails today: the new grant of a peer that asks again starts without the children of its old one,
-// which count it down below nothing. It is to become a plain test with the repair.
-test.failing('a peer that asked again is sent no more askers than before', t => {
+// Who asks again keeps the askers that were sent to it: forgetting them counted them down below none.
+test('a peer that asked again is sent no more askers than before', t => {
   const { node, ask } = serving('seed')
   const urgent = { class: 'urgent' } as const
   for (const asker of ['a', 'b', 'c', 'a']) ask(asker, urgent)
   for (const holder of ['a', 'b', 'c']) node.holds(holder, id)
   const targets = ['d', 'e', 'f', 'g', 'h'].map(asker => targetOf(ask(asker, urgent)))
-  t.is(targets.filter(target => target === 'a').length, 2, targets.join(' '))
+  for (const holder of ['a', 'b', 'c']) {
+    t.true(targets.filter(target => target === holder).length <= 2, targets.join(' '))
+  }
 })
 
 test('of a chunk that nobody has asked for, nothing is remembered wrongly', t => {
