@@ -1,6 +1,6 @@
 import type { Random, RequestClass } from '../base/index.ts'
 import { Availability } from './availability.ts'
-import { PeerTable, type PeerRole, type PeerState } from './peer-table.ts'
+import { PeerTable, soonest, type PeerRole, type PeerState } from './peer-table.ts'
 import { WantList } from './want-list.ts'
 
 // Which item this node asks of whom, and when. An item is what an image consists of on the wire: its
@@ -391,14 +391,4 @@ export class Fetching {
     // The seed is for what nobody else has: what a neighbour holds waits for the neighbour's turn.
     return soonest((agents.length > 0 ? agents : seeds).filter(free), now)?.id
   }
-}
-
-/** By how long a request took there lately and how many are in front of it; the stalled come last. */
-function soonest(peers: readonly PeerState[], now: number): PeerState | undefined {
-  const cost = (peer: PeerState): number =>
-    (peer.requests + 1) * peer.serviceMs + (now < peer.stalledUntil ? 1e9 : 0)
-  return peers.reduce<PeerState | undefined>(
-    (best, peer) => (best === undefined || cost(peer) < cost(best) ? peer : best),
-    undefined
-  )
 }

@@ -94,3 +94,13 @@ export class PeerTable {
     this.#avoided.delete(item)
   }
 }
+
+/** By how long a request took there lately and how many are in front of it; the stalled come last. */
+export function soonest(peers: readonly PeerState[], now: number): PeerState | undefined {
+  const cost = (peer: PeerState): number =>
+    (peer.requests + 1) * peer.serviceMs + (now < peer.stalledUntil ? 1e9 : 0)
+  return peers.reduce<PeerState | undefined>(
+    (best, peer) => (best === undefined || cost(peer) < cost(best) ? peer : best),
+    undefined
+  )
+}

@@ -41,6 +41,8 @@ export interface UploadsInit {
   readonly logger: Logger
   /** The addresses to put into a redirect; undefined for a peer that is not known any more. */
   addressOf(peerId: string): PeerAddress | undefined
+  /** Runs it when the event loop has had its turn; given by the simulator, whose time is not real. */
+  readonly soon?: (run: () => void) => void
 }
 
 /**
@@ -155,7 +157,8 @@ export class Uploads {
       if (upload === undefined) break
       burst += this.#sendSegment(upload)
       if (burst >= burstBytes) {
-        setImmediate(() => {
+        const { soon = setImmediate } = this.#init
+        soon(() => {
           this.#pumping = false
           this.#pump()
         })
@@ -170,9 +173,11 @@ export class Uploads {
       for (let step = 0; step < this.#links.length; step += 1) {
         const turn = (this.#turn + step) % this.#links.length
         const link = this.#links[turn]
-        if (link === undefined || !link.writable) continue
+        if (link === undefined) continue
+        // An urgent frame is loaded while the link is still full, so that nothing goes before it then.
+        if (!link.writable && wanted !== 'urgent') continue
         const upload = this.#firstOf(link, wanted)
-        if (upload === undefined) continue
+        if (upload === undefined || !link.writable) continue
         this.#turn = turn + 1
         return upload
       }

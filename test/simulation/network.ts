@@ -9,6 +9,8 @@ export interface NetworkOptions {
   readonly latencyMs: number
   /** Bytes handed to one connection that nothing can overtake. */
   readonly socketBufferBytes: number
+  /** The same over all connections of a node; 0 for no bound. */
+  readonly nodeBufferBytes: number
   readonly burstBytes: number
   /** Share of a line's rate that is left for payload. */
   readonly payloadShare: number

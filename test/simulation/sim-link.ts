@@ -27,7 +27,6 @@ export class SimLink {
   #network: Network
   /** Bytes that the other side has not got yet. */
   #committed = 0
-  #full = false
 
   constructor(network: Network, owner: SimNode, peer: SimNode) {
     this.#network = network
@@ -38,8 +37,10 @@ export class SimLink {
   }
 
   get writable(): boolean {
-    const room = this.#committed < this.#network.options.socketBufferBytes
-    if (!room) this.#full = true
+    const { socketBufferBytes, nodeBufferBytes } = this.#network.options
+    const room =
+      this.#committed < socketBufferBytes &&
+      (nodeBufferBytes === 0 || this.owner.committedBytes < nodeBufferBytes)
     return room && !this.closed && !this.owner.isMute
   }
 
@@ -59,14 +60,14 @@ export class SimLink {
 
   delivered(unit: Unit): void {
     this.#committed -= unit.bytes
-    if (!this.#full || this.#committed >= this.#network.options.socketBufferBytes) return
-    this.#full = false
+    this.owner.committedBytes -= unit.bytes
     if (!this.closed && this.owner.isUp) this.owner.uploads.writable()
   }
 
   #push(unit: Unit): void {
     if (this.closed || !this.owner.isUp) return
     this.#committed += unit.bytes
+    this.owner.committedBytes += unit.bytes
     this.units.push(unit)
     this.#network.pushed(this)
   }
