@@ -80,9 +80,10 @@ export class ImageFinder implements PeeringSession {
     }
   }
 
-  onArrived(_link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void {
+  onArrived(_link: Link, id: ChunkId, bytes: Uint8Array, frame: Frame): void {
     if (id !== this.#imageId) return
     try {
+      const plain = Uint8Array.from(bytes)
       this.#found.resolve({ root: decodeRoot(id, plain), rootBytes: plain })
       this.#peering.relay(id, frame)
     } catch (error) {

@@ -133,6 +133,7 @@ export class Peering {
   async stop(): Promise<void> {
     clearInterval(this.#pings)
     await this.#swarm.stop()
+    await this.downloads.close()
   }
 
   #onPeer(link: Link): void {

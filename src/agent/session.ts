@@ -139,8 +139,8 @@ export class Session implements PeeringSession {
     this.transfer.redirected(link, id, to)
   }
 
-  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void {
-    this.transfer.arrived(link, id, plain, frame)
+  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {
+    return this.transfer.arrived(link, id, plain, frame)
   }
 
   onCorrupt(link: Link, id: ChunkId): void {

@@ -142,13 +142,14 @@ export class Transfer {
     this.#answered(id, item => ({ type: 'redirected', peer: link.peerId, item, to: peers }))
   }
 
-  arrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void {
+  /** Settles when the bytes are needed no more; never rejects. */
+  arrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {
     const { network, traffic, items } = this.#init
     traffic.received(link.certificate?.role ?? 'agent', frame.bytes.length)
     network.relay(id, frame)
     const pages = items.pagesOf(id)
     const placed = pages.length > 0 ? this.#placePages(pages, plain) : this.#place(id, plain, frame)
-    placed.catch((error: unknown) => this.#notPlaced(id, error))
+    return placed.catch((error: unknown) => this.#notPlaced(id, error))
   }
 
   #answered(id: ChunkId, event: (item: number) => FetchEvent): void {
@@ -182,8 +183,10 @@ export class Transfer {
     })
   }
 
-  async #placePages(pages: readonly number[], plain: Uint8Array): Promise<void> {
+  async #placePages(pages: readonly number[], bytes: Uint8Array): Promise<void> {
     const { items, disk } = this.#init
+    // The manifest keeps its pages; what came is in memory that is used again.
+    const plain = Uint8Array.from(bytes)
     const item = items.itemOfPage(pages[0] ?? 0)
     for (const page of pages) {
       items.manifest.addPage(page, plain)

@@ -89,6 +89,8 @@ export const limits = {
   closeMs: 1_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 16 * MiB,
+  /** Memory for incoming chunks that is kept for the next ones: 32 default chunks, in and out. */
+  verifierFreeBytesMax: 8 * MiB,
   neighboursMax: 12,
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
+import { constants, zstdCompress, zstdDecompress, type ZstdOptions } from 'node:zlib'
 import { BootswarmError } from '../base/index.ts'
 import type { ChunkId, Frame } from '../base/index.ts'
 import { chunkIdOf } from './ids.ts'
@@ -65,13 +65,18 @@ export async function verifiedPlain(
 
 async function decompressed(bytes: Uint8Array, plainLength: number): Promise<Uint8Array> {
   try {
-    return await decompress(bytes, {
-      chunkSize: plainLength + outputSlackBytes,
-      maxOutputLength: Math.max(plainLength, 1),
-      params: { [constants.ZSTD_d_windowLogMax]: windowLogMax }
-    })
+    return await decompress(bytes, decodingOptions(plainLength))
   } catch (cause) {
     throw corrupt('a zstd frame is malformed', cause)
+  }
+}
+
+/** Bounds what decoding a frame of so many plain bytes may take, whatever is in it. */
+export function decodingOptions(plainLength: number): ZstdOptions {
+  return {
+    chunkSize: plainLength + outputSlackBytes,
+    maxOutputLength: Math.max(plainLength, 1),
+    params: { [constants.ZSTD_d_windowLogMax]: windowLogMax }
   }
 }
 

@@ -1,5 +1,5 @@
 import { limits, type ChunkId } from '../base/index.ts'
-import type { Manifest} from '../image/index.ts';
+import type { Manifest } from '../image/index.ts'
 import { readManifest, sourceOf } from '../image/index.ts'
 import type { Store } from '../store/index.ts'
 

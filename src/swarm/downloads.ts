@@ -5,7 +5,7 @@ import {
   type Frame,
   type RequestClass
 } from '../base/index.ts'
-import { verifiedPlain } from '../image/index.ts'
+import { Verifier, type IncomingFrame } from '../image/index.ts'
 import type { Link } from './link.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
 
@@ -15,8 +15,11 @@ export interface DownloadHandlers {
   onProgress(link: Link, id: ChunkId, bytes: number): void
   onRefused(link: Link, id: ChunkId, reason: RefusalReason): void
   onRedirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void
-  /** Verified: `plain` hashes to `id`. `frame` is what was received, to be relayed as it is. */
-  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void
+  /**
+   * Verified: `plain` hashes to `id`. `frame` is what was received, to be relayed as it is. Both are
+   * in memory that is used again once what is returned has settled; it must not reject.
+   */
+  onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void | Promise<void>
   /** The bytes do not hash to `id`. */
   onCorrupt(link: Link, id: ChunkId, error: BootswarmError): void
 }
@@ -27,7 +30,7 @@ interface Download {
   readonly plainLengthMax: number
   class: RequestClass
   insist: boolean
-  frame: Frame | undefined
+  incoming: IncomingFrame | undefined
   received: number
 }
 
@@ -38,6 +41,7 @@ interface Download {
  */
 export class Downloads {
   #handlers: DownloadHandlers
+  #verifier = new Verifier()
   #next = 1
   #open = new Map<number, Download>()
   /** Cancelled, but the peer may not know yet: request → bytes it may still send. */
@@ -64,7 +68,7 @@ export class Downloads {
         plainLengthMax,
         class: requestClass,
         insist,
-        frame: undefined,
+        incoming: undefined,
         received: 0
       })
     } else {
@@ -77,8 +81,9 @@ export class Downloads {
     const found = this.#find(link, id)
     if (found === undefined) return
     const [request, download] = found
-    this.#open.delete(request)
-    const allowance = (download.frame?.bytes.length ?? download.plainLengthMax) - download.received
+    this.#drop(request, download)
+    const expected = download.incoming?.frame.bytes.length ?? download.plainLengthMax
+    const allowance = expected - download.received
     this.#cancelled.set(request, { link, allowance })
     link.send({ type: 'cancel', request })
   }
@@ -87,10 +92,14 @@ export class Downloads {
     return this.#open.size
   }
 
+  async close(): Promise<void> {
+    await this.#verifier.close()
+  }
+
   /** Forgets what was asked of a link that is gone. The caller knows what it had asked. */
   gone(link: Link): void {
     for (const [request, download] of this.#open) {
-      if (download.link === link) this.#open.delete(request)
+      if (download.link === link) this.#drop(request, download)
     }
     for (const [request, cancelled] of this.#cancelled) {
       if (cancelled.link === link) this.#cancelled.delete(request)
@@ -119,14 +128,19 @@ export class Downloads {
         this.#fill(request, download, message.bytes)
         return
       case 'refuse':
-        this.#open.delete(request)
+        this.#drop(request, download)
         this.#handlers.onRefused(link, download.id, message.reason)
         return
       case 'redirect':
-        this.#open.delete(request)
+        this.#drop(request, download)
         this.#handlers.onRedirected(link, download.id, message.to)
         return
     }
+  }
+
+  #drop(request: number, { incoming }: Download): void {
+    this.#open.delete(request)
+    if (incoming !== undefined) this.#verifier.release(incoming)
   }
 
   #begin(download: Download, message: Extract<Message, { type: 'frame' }>): void {
@@ -136,32 +150,41 @@ export class Downloads {
       plainLength <= download.plainLengthMax &&
       frameLength > 0 &&
       (encoding === 'plain' ? frameLength === plainLength : frameLength < plainLength)
-    if (!fits || download.frame !== undefined) {
+    if (!fits || download.incoming !== undefined) {
       throw new BootswarmError(
         'ERR_PEER_PROTOCOL',
         `peer ${download.link.peerId} announced a frame of ${frameLength} bytes (${plainLength} plain) out of turn or beyond what was asked`
       )
     }
-    download.frame = { encoding, plainLength, bytes: Buffer.allocUnsafeSlow(frameLength) }
+    download.incoming = this.#verifier.begin(encoding, frameLength, plainLength)
   }
 
   #fill(request: number, download: Download, bytes: Uint8Array): void {
-    const { frame, link, id } = download
-    if (frame === undefined || download.received + bytes.length > frame.bytes.length) {
+    const { incoming, link, id } = download
+    const length = incoming?.frame.bytes.length ?? 0
+    if (incoming === undefined || download.received + bytes.length > length) {
       throw new BootswarmError(
         'ERR_PEER_PROTOCOL',
         `peer ${link.peerId} sent more bytes of a frame than it announced`
       )
     }
-    frame.bytes.set(bytes, download.received)
+    incoming.frame.bytes.set(bytes, download.received)
     download.received += bytes.length
     this.#handlers.onProgress(link, id, bytes.length)
-    if (download.received < frame.bytes.length) return
+    if (download.received < length) return
     this.#open.delete(request)
-    verifiedPlain(id, frame, download.plainLengthMax).then(
-      plain => this.#handlers.onArrived(link, id, plain, frame),
-      (error: unknown) => this.#handlers.onCorrupt(link, id, asCorrupt(error))
-    )
+    void this.#verify(link, id, incoming)
+  }
+
+  async #verify(link: Link, id: ChunkId, incoming: IncomingFrame): Promise<void> {
+    try {
+      const plain = await this.#verifier.verify(id, incoming).catch((error: unknown) => {
+        this.#handlers.onCorrupt(link, id, asCorrupt(error))
+      })
+      if (plain !== undefined) await this.#handlers.onArrived(link, id, plain, incoming.frame)
+    } finally {
+      this.#verifier.release(incoming)
+    }
   }
 
   /**

@@ -114,8 +114,11 @@ test('urgent goes before prefetch before background, in the middle of a frame to
     await settled()
   }
   const order = link.sentOf('segment').map(({ request }) => request)
-  // One piece of what is ready passes while the others are being loaded.
-  t.deepEqual(order, [1, 1, 4, 4, 4, 3, 3, 3, 1, 2, 2, 2])
+  // What is ready may pass while more urgent frames are still being loaded, but not more of it.
+  t.is(order.length, 12)
+  t.true(order.lastIndexOf(4) < order.indexOf(3), order.join(' '))
+  t.true(order.lastIndexOf(3) < order.lastIndexOf(1), order.join(' '))
+  t.true(order.lastIndexOf(3) < order.indexOf(2), order.join(' '))
 })
 
 test('urgent goes before background across links', async t => {

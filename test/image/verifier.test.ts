@@ -1,0 +1,66 @@
+import { randomBytes } from 'node:crypto'
+import test from 'ava'
+import { chunkIdOf } from '../../src/image/ids.ts'
+import { encodeFrame, plainFrame } from '../../src/image/frames.ts'
+import { Verifier } from '../../src/image/verifier.ts'
+import type { Frame } from '../../src/base/index.ts'
+
+const KiB = 1024
+
+function received(verifier: Verifier, frame: Frame) {
+  const incoming = verifier.begin(frame.encoding, frame.bytes.length, frame.plainLength)
+  incoming.frame.bytes.set(frame.bytes)
+  return incoming
+}
+
+test('frames of all sizes come back as the bytes that they hold', async t => {
+  const verifier = new Verifier()
+  t.teardown(() => verifier.close())
+  const plains = [1, 512, 64 * KiB, 64 * KiB + 1, 300 * KiB].map(length =>
+    Buffer.concat([randomBytes(Math.ceil(length / 3)), Buffer.alloc(length)]).subarray(0, length)
+  )
+  const frames = await Promise.all(plains.map(plain => encodeFrame(plain)))
+  t.true(frames.some(({ encoding }) => encoding === 'zstd'))
+  const checked = frames.map(async (frame, index) => {
+    const plain = plains[index] ?? Buffer.alloc(0)
+    const incoming = received(verifier, frame)
+    t.is(Buffer.compare(await verifier.verify(chunkIdOf(plain), incoming), plain), 0)
+    verifier.release(incoming)
+  })
+  await Promise.all(checked)
+})
+
+test('whatever is wrong with a frame, it is corrupt, and the next one is not', async t => {
+  const verifier = new Verifier()
+  t.teardown(() => verifier.close())
+  const plain = Buffer.alloc(100 * KiB, 'chunk ')
+  const good = await encodeFrame(plain)
+  const id = chunkIdOf(plain)
+  const damaged = { ...good, bytes: Uint8Array.from(good.bytes) }
+  damaged.bytes.fill(0, damaged.bytes.length / 2)
+  const bad: readonly Frame[] = [
+    damaged,
+    { ...good, plainLength: plain.length - 1 },
+    { ...good, plainLength: plain.length + 1 },
+    { ...good, bytes: randomBytes(good.bytes.length) },
+    plainFrame(Buffer.alloc(plain.length))
+  ]
+  for (const frame of bad) {
+    await t.throwsAsync(verifier.verify(id, received(verifier, frame)), {
+      code: 'ERR_CHUNK_CORRUPT'
+    })
+    t.is((await verifier.verify(id, received(verifier, good))).length, plain.length)
+  }
+})
+
+test('released memory is used again, and is bounded', t => {
+  const verifier = new Verifier()
+  const first = verifier.begin('plain', 4096, 4096)
+  verifier.release(first)
+  const second = verifier.begin('zstd', 100, 4096)
+  t.is(second.memory, first.memory)
+  const large = Array.from({ length: 8 }, () => verifier.begin('plain', 4096 * KiB, 4096 * KiB))
+  for (const incoming of large) verifier.release(incoming)
+  const again = large.map(() => verifier.begin('plain', 4096 * KiB, 4096 * KiB).memory)
+  t.true(again.filter(memory => large.some(old => old.memory === memory)).length < large.length)
+})
