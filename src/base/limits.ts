@@ -48,8 +48,8 @@ export const limits = {
   nbdConnectionRequestsMax: 1_024,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
   nbdReadAheadBytesMax: 256 * KiB,
-  /** Memory kept for the next write payloads: 16 of 1 MiB, the largest that kernels send. */
-  nbdIdleBufferBytesMax: 16 * MiB,
+  /** Memory kept for the next write payloads: 4 of 1 MiB, the largest that kernels send. */
+  nbdIdleBufferBytesMax: 4 * MiB,
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
@@ -88,9 +88,9 @@ export const limits = {
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
-  relayCacheBytes: 16 * MiB,
-  /** Memory for incoming chunks that is kept for the next ones: 32 default chunks, in and out. */
-  verifierFreeBytesMax: 8 * MiB,
+  relayCacheBytes: 8 * MiB,
+  /** Memory for incoming chunks that is kept for the next ones: 16 default chunks, in and out. */
+  verifierFreeBytesMax: 4 * MiB,
   neighboursMax: 12,
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */

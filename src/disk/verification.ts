@@ -143,12 +143,20 @@ async function pristineOf(
   position: number,
   id: ChunkId
 ): Promise<Uint8Array | undefined> {
-  if (id === zeroId) return Buffer.alloc(states.lengthOf(position))
+  if (id === zeroId) return zerosOf(states.lengthOf(position))
   const frame: Frame | undefined = await states.aside.get(position)
   states.refresh(position)
   if (frame === undefined) return undefined
   const plain = await decodeFrame(frame, limits.chunkBytesMax).catch(() => undefined)
   return plain !== undefined && chunkIdOf(plain) === id ? plain : undefined
+}
+
+// Most of a large image is zeros: a buffer of them for each chunk was 200 MB of garbage at a time.
+let zeros = Buffer.alloc(0)
+
+function zerosOf(length: number): Uint8Array {
+  if (zeros.length < length) zeros = Buffer.alloc(length)
+  return zeros.subarray(0, length)
 }
 
 function isNamed(plain: Uint8Array, id: ChunkId): boolean {

@@ -75,7 +75,7 @@ async function startAsker(t: ExecutionContext, server: TestPeer): Promise<Asker>
     onArrived(_, id, plain) {
       open.delete(id)
       arrived.push(id)
-      plains.set(id, plain)
+      plains.set(id, Buffer.from(plain))
     },
     onCorrupt: (_, id, error) => ended(id, error.code)
   })
