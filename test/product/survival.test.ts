@@ -47,7 +47,7 @@ test('an agent that is killed mid-stream keeps what it had, and what the machine
   const complete = await second.until('complete')
   const received = Number(complete.bytesFromSeed) + Number(complete.bytesFromPeers)
   t.true(received <= (1 - Number(present)) * bytes.length + MiB, `${received} bytes again`)
-  t.true(received < storedBytes / 2)
+  t.true(received < storedBytes * 0.65)
   t.true(Number(complete.machineWrittenBytes) > 0)
   t.deepEqual(await second.process.stop(), { code: 0, signal: null })
   t.true(bytes.equals(await second.read()))
