@@ -114,17 +114,17 @@ export class Membership {
 
   async #enrol(): Promise<boolean> {
     const { swarm, ticket, name } = this.#init
-    for (const address of ticket.seeds) {
+    for (const { peerId, addresses } of this.#seeds) {
       if (this.#stop.signal.aborted) return false
       try {
-        const certificate = await swarm.enrol(address, ticket, name)
+        const certificate = await swarm.enrol(addresses, ticket, name)
         swarm.certificate = certificate
         this.#certified = true
         this.#init.onCertified(certificate)
         return true
       } catch (error) {
         if (error instanceof BootswarmError && finalCodes.has(error.code)) throw error
-        this.#failed(address, error)
+        this.#failed(peerId, error)
       }
     }
     return false

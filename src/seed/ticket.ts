@@ -1,3 +1,4 @@
+import { limits } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
 import { openStore } from '../store/index.ts'
 import { encodeTicket, ticketSecret } from '../swarm/index.ts'
@@ -26,5 +27,5 @@ export async function makeTicket(storeDir: string, expiresMs: number): Promise<s
 /** Loopback addresses are of use only when there are no others: a lab on one host. */
 function forOthers(addresses: readonly string[]): readonly string[] {
   const reachable = addresses.filter(address => !/^\/(ip4\/127\.|ip6\/::1\/)/.test(address))
-  return reachable.length > 0 ? reachable : addresses
+  return (reachable.length > 0 ? reachable : addresses).slice(0, limits.addressesPerPeerMax)
 }

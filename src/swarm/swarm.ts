@@ -96,10 +96,11 @@ export class Swarm {
     return dial
   }
 
-  /** Gets a certificate from a seed of the ticket. */
-  async enrol(seedAddress: string, ticket: Ticket, name: string): Promise<Uint8Array> {
+  /** Gets a certificate from a seed of the ticket, at the first of its addresses that answers. */
+  async enrol(addresses: readonly string[], ticket: Ticket, name: string): Promise<Uint8Array> {
     const signal = AbortSignal.timeout(limits.enrolMs)
-    const connection = await this.#node.dial(multiaddr(seedAddress), { signal, force: true })
+    const seed = addresses.map(address => multiaddr(address))
+    const connection = await this.#node.dial(seed, { signal, force: true })
     try {
       const stream = await connection.newStream(enrolProtocol, { signal })
       return await askToEnrol(stream, connection, ticket, name)

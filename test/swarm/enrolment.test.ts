@@ -59,7 +59,7 @@ test('a machine with a ticket gets a certificate, and with it is let in', async 
   const agent = await machine(t)
   const { peerId } = agent.address
   const [address = ''] = seed.address.addresses
-  const bytes = await agent.swarm.enrol(address, ticketOf(address), 'pc-3')
+  const bytes = await agent.swarm.enrol([address], ticketOf(address), 'pc-3')
   t.deepEqual(openCertificate(lab.publicKey, peerId, bytes), {
     peerId,
     role: 'agent',
@@ -83,7 +83,7 @@ test("the seed's reason for a refusal reaches the machine, as its one line", asy
     })
     const agent = await machine(t)
     const [address = ''] = seed.address.addresses
-    const enrolled = agent.swarm.enrol(address, ticketOf(address), 'pc-3')
+    const enrolled = agent.swarm.enrol([address], ticketOf(address), 'pc-3')
     const error = await rejectsWith(t, 'ERR_TICKET_INVALID', enrolled)
     t.is(error.message, reason)
   }
@@ -99,7 +99,7 @@ test('a defect of the seed is not shown to the machine as its own', async t => {
   })
   const agent = await machine(t)
   const [address = ''] = seed.address.addresses
-  const error = await t.throwsAsync(agent.swarm.enrol(address, ticketOf(address), 'pc-3'))
+  const error = await t.throwsAsync(agent.swarm.enrol([address], ticketOf(address), 'pc-3'))
   t.notRegex(error.message, /internal/)
 })
 
@@ -121,7 +121,7 @@ test('the secret is not said to a seed of another lab, to an agent, or to nobody
   await Promise.all(
     fakes.map(async ([greeting, code]) => {
       const fake = await startFakeSeed(t, greeting)
-      await rejectsWith(t, code, agent.swarm.enrol(fake.address, ticketOf(fake.address), 'pc-3'))
+      await rejectsWith(t, code, agent.swarm.enrol([fake.address], ticketOf(fake.address), 'pc-3'))
       t.deepEqual(fake.heard, [])
     })
   )
@@ -131,7 +131,7 @@ test('an answer that is no certificate is malformed', async t => {
   const agent = await machine(t)
   for (const answer of [{}, [], { certificate: 'text' }]) {
     const fake = await startFakeSeed(t, greetingOf('seed'), answer)
-    const enrolled = agent.swarm.enrol(fake.address, ticketOf(fake.address), 'pc-3')
+    const enrolled = agent.swarm.enrol([fake.address], ticketOf(fake.address), 'pc-3')
     await rejectsWith(t, 'ERR_PEER_PROTOCOL', enrolled)
     t.deepEqual(Object.keys(fake.heard[0] ?? {}).toSorted(), ['expires', 'name', 'secret'])
   }
