@@ -1,0 +1,139 @@
+import { run } from './commands.ts'
+import { labName, removeNamespaces } from './leftovers.ts'
+import { processTimes } from './processors.ts'
+import { sum } from './statistics.ts'
+
+// A network of its own for a lab: a namespace for the switch (a bridge without an address), one for
+// the seed and one for each machine. Nothing in it can reach anything outside, nor be reached.
+
+export interface NetworkOptions {
+  readonly machines: number
+  /** Rates as tc takes them, such as 40mbit; both directions. */
+  readonly rate: string
+  readonly seedRate: string
+  /** The rate of the last machine, if it is a slow one. */
+  readonly stragglerRate: string | undefined
+  /** How long a packet may wait in a port: the length of its queue. */
+  readonly queueMs: number
+}
+
+export interface Host {
+  readonly name: string
+  readonly address: string
+  readonly namespace: string
+}
+
+export interface Traffic {
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  readonly sentPackets: number
+  readonly receivedPackets: number
+}
+
+export interface Network {
+  readonly seed: Host
+  readonly machines: readonly Host[]
+  /** Ends every process in it, then removes it. */
+  close(): void
+}
+
+const burst = '128kb'
+export const seedAddress = '10.77.0.1'
+
+export async function buildNetwork(options: NetworkOptions): Promise<Network> {
+  const { rate, seedRate, stragglerRate, queueMs } = options
+  const switchNamespace = labName('switch')
+  const seed = { name: 'seed', address: seedAddress, namespace: labName('seed') }
+  const machines = Array.from({ length: options.machines }, (_, index) => ({
+    name: `m${index + 1}`,
+    address: machineAddress(index),
+    namespace: labName(`m${index + 1}`)
+  }))
+  const close = (): void =>
+    removeNamespaces([...[seed, ...machines].map(host => host.namespace), switchNamespace])
+  try {
+    await addNamespace(switchNamespace)
+    const bridge = ['type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0']
+    await run('ip', ['-n', switchNamespace, 'link', 'add', 'bridge', ...bridge])
+    await run('ip', ['-n', switchNamespace, 'link', 'set', 'bridge', 'up'])
+    await plugIn(switchNamespace, seed, seedRate, queueMs)
+    for (const [index, host] of machines.entries()) {
+      const isLast = index === machines.length - 1
+      await plugIn(switchNamespace, host, (isLast ? stragglerRate : undefined) ?? rate, queueMs)
+    }
+    return { seed, machines, close }
+  } catch (error) {
+    close()
+    throw error
+  }
+}
+
+/** What has passed a host's network card, counted in its namespace. */
+export async function trafficOf(host: Host): Promise<Traffic> {
+  const show = ['-n', host.namespace, '-json', '-stats', 'link', 'show', 'eth0']
+  const [link] = JSON.parse(await run('ip', show)) as [
+    { stats64: Record<'rx' | 'tx', { bytes: number; packets: number }> }
+  ]
+  const { rx, tx } = link.stats64
+  return {
+    sentBytes: tx.bytes,
+    receivedBytes: rx.bytes,
+    sentPackets: tx.packets,
+    receivedPackets: rx.packets
+  }
+}
+
+/** What all that runs in the network has had of the processors until now, in seconds. */
+export async function processorSecondsIn({ seed, machines }: Network): Promise<number> {
+  const pids = await Promise.all(
+    [seed, ...machines].map(({ namespace }) => run('ip', ['netns', 'pids', namespace]))
+  )
+  const seconds = pids
+    .flatMap(text => text.split('\n').filter(pid => pid !== ''))
+    .map(pid => processTimes(Number(pid))?.seconds ?? 0)
+  return sum(seconds)
+}
+
+async function plugIn(
+  switchNamespace: string,
+  { name, address, namespace }: Host,
+  rate: string,
+  queueMs: number
+): Promise<void> {
+  await addNamespace(namespace)
+  const card = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]
+  await run('ip', ['-n', switchNamespace, 'link', 'add', name, ...card])
+  await run('ip', ['-n', switchNamespace, 'link', 'set', name, 'master', 'bridge', 'up'])
+  await run('ip', ['-n', namespace, 'address', 'add', `${address}/16`, 'dev', 'eth0'])
+  await run('ip', ['-n', namespace, 'link', 'set', 'eth0', 'up'])
+  const shape = ['root', 'tbf', 'rate', rate, 'burst', burst, 'latency', `${queueMs}ms`]
+  await run('tc', ['-n', namespace, 'qdisc', 'add', 'dev', 'eth0', ...shape])
+  await run('tc', ['-n', switchNamespace, 'qdisc', 'add', 'dev', name, ...shape])
+}
+
+async function addNamespace(name: string): Promise<void> {
+  await run('ip', ['netns', 'add', name])
+  await run('ip', ['-n', name, 'link', 'set', 'lo', 'up'])
+  // Neighbour discovery of a second protocol would be traffic that belongs to no contender.
+  const setting = 'net.ipv6.conf.all.disable_ipv6=1'
+  await run('ip', ['netns', 'exec', name, 'sysctl', '--quiet', '--write', setting])
+}
+
+function machineAddress(index: number): string {
+  return `10.77.${1 + Math.floor(index / 200)}.${1 + (index % 200)}`
+}
+
+/** Bits a second of a rate as tc takes it: 40mbit, 1gbit, 500kbit. Throws for anything else. */
+export function bitsPerSecond(rate: string): number {
+  const match = /^(\d+(?:\.\d+)?)(k|m|g)bit$/.exec(rate)
+  const factor = { k: 1e3, m: 1e6, g: 1e9 }[match?.[2] ?? '']
+  if (match === null || factor === undefined) {
+    throw new Error(`the rate ${rate} is not one such as 500kbit, 40mbit or 1gbit`)
+  }
+  return Number(match[1]) * factor
+}
+
+/** Of a full packet of 1,514 bytes on the wire, 1,448 are TCP payload. */
+export function payloadBytesPerSecond(rate: string): number {
+  return (bitsPerSecond(rate) / 8) * (1448 / 1514)
+}
