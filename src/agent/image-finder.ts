@@ -117,7 +117,6 @@ export class ImageFinder implements PeeringSession {
   onExchange(): void {}
   onAccepted(): void {}
   onProgress(): void {}
-  onAwaited(): void {}
 
   holding(): Holding {
     return 'absent'

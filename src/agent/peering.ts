@@ -4,10 +4,9 @@ import {
   type ChunkId,
   type Frame,
   type Logger,
-  type RequestClass,
   type SigningKey
 } from '../base/index.ts'
-import { SendWindow, Serving, tickMs } from '../scheduler/index.ts'
+import { Serving } from '../scheduler/index.ts'
 import {
   Downloads,
   Swarm,
@@ -25,8 +24,6 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
   onPeer(link: Link): void
   onGone(link: Link): void
   onHeard(link: Link): void
-  /** A peer waits here for a chunk that is not here yet. */
-  onAwaited(id: ChunkId, requestClass: RequestClass): void
   onExchange(link: Link, message: ExchangeMessage): void
   /** Signed bytes, not checked yet; empty when the seed knows no such name. */
   onRelease(link: Link, signed: Uint8Array): void
@@ -34,7 +31,7 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
 
 export type ExchangeMessage = Extract<
   Message,
-  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' }
+  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' }
 >
 
 export interface PeeringInit {
@@ -63,7 +60,6 @@ export class Peering {
   #corrupt = new Map<string, number>()
   #heardAt = new Map<Link, number>()
   #pings: NodeJS.Timeout
-  #retries: NodeJS.Timeout
 
   static async start(init: PeeringInit): Promise<Peering> {
     const peering = new Peering(init)
@@ -82,7 +78,6 @@ export class Peering {
       })
     } catch (error) {
       clearInterval(peering.#pings)
-      clearInterval(peering.#retries)
       throw error
     }
     return peering
@@ -94,8 +89,6 @@ export class Peering {
     this.downloads = new Downloads({
       onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
       onProgress: (link, id, bytes) => session()?.onProgress(link, id, bytes),
-      onGiven: (link, id) => session()?.onGiven?.(link, id),
-      onNoMore: link => session()?.onNoMore?.(link),
       onRefused: (link, id, reason) => session()?.onRefused(link, id, reason),
       onRedirected: (link, id, to) => session()?.onRedirected(link, id, to),
       onArrived: (link, id, plain, frame) => session()?.onArrived(link, id, plain, frame),
@@ -106,8 +99,6 @@ export class Peering {
     })
     this.uploads = new Uploads({
       policy: this.#serving,
-      window: new SendWindow(),
-      onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',
         load: id => session()?.load(id) ?? Promise.resolve(undefined)
@@ -117,7 +108,6 @@ export class Peering {
       addressOf: peerId => this.#swarm.addressOf(peerId)
     })
     this.#pings = setInterval(() => this.#watch(), limits.pingIntervalMs)
-    this.#retries = setInterval(() => this.uploads.writable(), tickMs)
   }
 
   get swarm(): Swarm {
@@ -142,7 +132,6 @@ export class Peering {
 
   async stop(): Promise<void> {
     clearInterval(this.#pings)
-    clearInterval(this.#retries)
     await this.#swarm.stop()
     await this.downloads.close()
   }
@@ -173,11 +162,7 @@ export class Peering {
       case 'cancel':
         this.uploads.cancel(link, message.request)
         return
-      case 'got':
-        this.uploads.got(link, message.request)
-        return
       case 'accept':
-      case 'give':
       case 'frame':
       case 'segment':
       case 'refuse':
@@ -192,7 +177,6 @@ export class Peering {
       case 'have-map':
       case 'have':
       case 'have-not':
-      case 'read':
         this.#session?.onExchange(link, message)
         return
       case 'peers':
@@ -205,7 +189,6 @@ export class Peering {
         link.send({ type: 'pong', nonce: message.nonce })
         return
       case 'pong':
-      case 'more':
       case 'resolve':
       case 'report':
       case 'hello':

@@ -1,4 +1,4 @@
-import type { ChunkId, Frame, Logger, Random, RequestClass } from '../base/index.ts'
+import type { ChunkId, Frame, Logger, Random } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import { Announcements } from './announcements.ts'
@@ -41,7 +41,7 @@ export class Session implements PeeringSession {
       disk,
       relay: init.relay,
       logger: init.logger,
-      standing: item => this.transfer.standing(item),
+      isPromised: item => this.transfer.isPromised(item),
       onRotten: position => this.#rotten(position)
     })
     this.#announcements = new Announcements({
@@ -51,7 +51,6 @@ export class Session implements PeeringSession {
     })
     this.transfer = new Transfer({
       ...init,
-      onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
       network: {
@@ -63,7 +62,6 @@ export class Session implements PeeringSession {
           return peering.swarm.connect(address)
         },
         relay: (id, frame) => peering.relay(id, frame),
-        promised: id => peering.uploads.promised(id),
         abandoned: id => peering.uploads.abandoned(id)
       }
     })
@@ -120,11 +118,6 @@ export class Session implements PeeringSession {
       case 'have':
         this.#learn(link, message.items)
         return
-      case 'read':
-        for (const item of message.items)
-          if (item < this.#init.items.count) this.#announcements.read(item)
-        this.transfer.apply({ type: 'expected', items: message.items })
-        return
       case 'have-not':
         this.transfer.apply({ type: 'has-not', peer, items: message.items })
     }
@@ -144,18 +137,6 @@ export class Session implements PeeringSession {
 
   onRedirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void {
     this.transfer.redirected(link, id, to)
-  }
-
-  onGiven(link: Link, id: ChunkId): void {
-    this.transfer.given(link, id)
-  }
-
-  onNoMore(link: Link): void {
-    this.transfer.apply({ type: 'no-more', peer: link.peerId })
-  }
-
-  onAwaited(id: ChunkId, requestClass: RequestClass): void {
-    this.transfer.awaited(id, requestClass)
   }
 
   onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {

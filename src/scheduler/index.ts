@@ -1,5 +1,2 @@
-export type { FetchAction, FetchEvent } from './fetch-events.ts'
-export { Fetching, tickMs } from './fetching.ts'
-export { allMechanisms, type Mechanisms } from './mechanisms.ts'
-export { SendWindow } from './send-window.ts'
+export { Fetching, tickMs, type FetchAction, type FetchEvent } from './fetching.ts'
 export { Serving } from './serving.ts'

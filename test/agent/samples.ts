@@ -66,7 +66,7 @@ export async function openFrames(t: ExecutionContext) {
     ...parts,
     relay,
     logger: silentLogger,
-    standing: item => (promised.has(item) ? 'promised' : 'absent'),
+    isPromised: item => promised.has(item),
     onRotten: position => rotten.push(position)
   })
   return { ...parts, relay, promised, rotten, frames }
