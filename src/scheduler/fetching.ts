@@ -122,10 +122,6 @@ export class Fetching {
     return state === 'waiting' || state === 'sending'
   }
 
-  get requestCount(): number {
-    return this.#requests.size
-  }
-
   apply(event: FetchEvent, now: number): FetchAction[] {
     const actions = this.#take(event, now)
     // Signs of life change nothing about whom to ask; they are the most frequent events by far.

@@ -1,10 +1,4 @@
-import {
-  BootswarmError,
-  limits,
-  type ChunkId,
-  type Frame,
-  type RequestClass
-} from '../base/index.ts'
+import { BootswarmError, type ChunkId, type Frame, type RequestClass } from '../base/index.ts'
 import { Verifier, type IncomingFrame } from '../image/index.ts'
 import type { Link } from './link.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
@@ -29,7 +23,6 @@ interface Download {
   readonly id: ChunkId
   readonly plainLengthMax: number
   class: RequestClass
-  insist: boolean
   incoming: IncomingFrame | undefined
   received: number
 }
@@ -61,13 +54,12 @@ export class Downloads {
     const known = this.#find(link, id)
     const request = known?.[0] ?? this.#next++
     if (known === undefined) {
-      const { plainLengthMax, insist } = options
+      const { plainLengthMax } = options
       this.#open.set(request, {
         link,
         id,
         plainLengthMax,
         class: requestClass,
-        insist,
         incoming: undefined,
         received: 0
       })
@@ -223,6 +215,3 @@ function asCorrupt(error: unknown): BootswarmError {
   if (error instanceof BootswarmError) return error
   return new BootswarmError('ERR_CHUNK_CORRUPT', 'a frame could not be decoded', { cause: error })
 }
-
-/** What a manifest block may take on the wire; chunks are bounded by their image's chunk size. */
-export const blockLengthMax = limits.manifestBlockBytesMax
