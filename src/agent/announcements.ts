@@ -12,6 +12,9 @@ export class Announcements {
   #bitfield: () => Uint8Array
   #listeners = new Set<Link>()
   #news = new Map<number, boolean>()
+  /** Items that some machine has read, in that order, and those not passed on yet. */
+  #read = new Set<number>()
+  #newlyRead: number[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(init: {
@@ -28,12 +31,28 @@ export class Announcements {
   /** A seed wants the news too: it sends others to those who have a chunk. */
   greet(link: Link): void {
     link.send({ type: 'interest', imageId: this.#imageId, itemCount: this.#itemCount })
-    if (link.certificate?.role === 'seed') this.#listeners.add(link)
+    if (link.certificate?.role !== 'seed') return
+    this.#listeners.add(link)
+    // One that was restarted learns by it what it need not send again.
+    this.#sendBitfield(link)
   }
 
   interested(link: Link, message: Extract<Message, { type: 'interest' }>): void {
     if (message.imageId !== this.#imageId || message.itemCount !== this.#itemCount) return
     this.#listeners.add(link)
+    this.#sendBitfield(link)
+    this.#tellRead(link, [...this.#read])
+  }
+
+  /** This machine has read the item, or was told so of another: others will read it too. */
+  read(item: number): void {
+    if (this.#read.has(item)) return
+    this.#read.add(item)
+    this.#newlyRead.push(item)
+    this.#timer ??= setTimeout(() => this.#flush(), limits.haveIntervalMs)
+  }
+
+  #sendBitfield(link: Link): void {
     const bits = this.#bitfield()
     for (let at = 0; at < bits.length; at += haveMapBytesMax) {
       const part = bits.subarray(at, at + haveMapBytesMax)
@@ -59,6 +78,16 @@ export class Announcements {
     this.#tell('have', true)
     this.#tell('have-not', false)
     this.#news.clear()
+    for (const link of this.#listeners) this.#tellRead(link, this.#newlyRead)
+    this.#newlyRead = []
+  }
+
+  #tellRead(link: Link, items: readonly number[]): void {
+    if (link.certificate?.role === 'seed') return
+    for (let at = 0; at < items.length; at += haveItemsMax) {
+      const part = items.slice(at, at + haveItemsMax)
+      link.send({ type: 'read', imageId: this.#imageId, items: part })
+    }
   }
 
   #tell(type: 'have' | 'have-not', servable: boolean): void {

@@ -117,6 +117,7 @@ export class ImageFinder implements PeeringSession {
   onExchange(): void {}
   onAccepted(): void {}
   onProgress(): void {}
+  onAwaited(): void {}
 
   holding(): Holding {
     return 'absent'

@@ -11,7 +11,8 @@ export interface LocalFramesInit {
   readonly disk: TargetDisk
   readonly relay: RelayCache
   readonly logger: Logger
-  isPromised(item: number): boolean
+  /** How it stands with an item that is not here. */
+  standing(item: number): 'promised' | 'sought' | 'absent'
   /** What the disk holds of a chunk is not what the image has. */
   onRotten(position: number): void
 }
@@ -31,7 +32,7 @@ export class LocalFrames implements FrameSource {
     if (page !== undefined && items.manifest.hasPage(page)) return 'held'
     if (items.manifest.positionsOf(id).some(position => disk.servable(position))) return 'held'
     const item = items.itemOf(id)
-    return item !== undefined && this.#init.isPromised(item) ? 'promised' : 'absent'
+    return item === undefined ? 'absent' : this.#init.standing(item)
   }
 
   async load(id: ChunkId): Promise<Frame | undefined> {

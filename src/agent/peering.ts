@@ -4,9 +4,10 @@ import {
   type ChunkId,
   type Frame,
   type Logger,
+  type RequestClass,
   type SigningKey
 } from '../base/index.ts'
-import { Serving } from '../scheduler/index.ts'
+import { SendWindow, Serving, tickMs } from '../scheduler/index.ts'
 import {
   Downloads,
   Swarm,
@@ -24,6 +25,8 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
   onPeer(link: Link): void
   onGone(link: Link): void
   onHeard(link: Link): void
+  /** A peer waits here for a chunk that is not here yet. */
+  onAwaited(id: ChunkId, requestClass: RequestClass): void
   onExchange(link: Link, message: ExchangeMessage): void
   /** Signed bytes, not checked yet; empty when the seed knows no such name. */
   onRelease(link: Link, signed: Uint8Array): void
@@ -31,7 +34,7 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
 
 export type ExchangeMessage = Extract<
   Message,
-  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' }
+  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' }
 >
 
 export interface PeeringInit {
@@ -60,6 +63,7 @@ export class Peering {
   #corrupt = new Map<string, number>()
   #heardAt = new Map<Link, number>()
   #pings: NodeJS.Timeout
+  #retries: NodeJS.Timeout
 
   static async start(init: PeeringInit): Promise<Peering> {
     const peering = new Peering(init)
@@ -78,6 +82,7 @@ export class Peering {
       })
     } catch (error) {
       clearInterval(peering.#pings)
+      clearInterval(peering.#retries)
       throw error
     }
     return peering
@@ -89,6 +94,8 @@ export class Peering {
     this.downloads = new Downloads({
       onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
       onProgress: (link, id, bytes) => session()?.onProgress(link, id, bytes),
+      onGiven: (link, id) => session()?.onGiven?.(link, id),
+      onNoMore: link => session()?.onNoMore?.(link),
       onRefused: (link, id, reason) => session()?.onRefused(link, id, reason),
       onRedirected: (link, id, to) => session()?.onRedirected(link, id, to),
       onArrived: (link, id, plain, frame) => session()?.onArrived(link, id, plain, frame),
@@ -99,6 +106,8 @@ export class Peering {
     })
     this.uploads = new Uploads({
       policy: this.#serving,
+      window: new SendWindow(),
+      onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',
         load: id => session()?.load(id) ?? Promise.resolve(undefined)
@@ -108,6 +117,7 @@ export class Peering {
       addressOf: peerId => this.#swarm.addressOf(peerId)
     })
     this.#pings = setInterval(() => this.#watch(), limits.pingIntervalMs)
+    this.#retries = setInterval(() => this.uploads.writable(), tickMs)
   }
 
   get swarm(): Swarm {
@@ -132,6 +142,7 @@ export class Peering {
 
   async stop(): Promise<void> {
     clearInterval(this.#pings)
+    clearInterval(this.#retries)
     await this.#swarm.stop()
     await this.downloads.close()
   }
@@ -162,7 +173,11 @@ export class Peering {
       case 'cancel':
         this.uploads.cancel(link, message.request)
         return
+      case 'got':
+        this.uploads.got(link, message.request)
+        return
       case 'accept':
+      case 'give':
       case 'frame':
       case 'segment':
       case 'refuse':
@@ -177,6 +192,7 @@ export class Peering {
       case 'have-map':
       case 'have':
       case 'have-not':
+      case 'read':
         this.#session?.onExchange(link, message)
         return
       case 'peers':
@@ -189,6 +205,7 @@ export class Peering {
         link.send({ type: 'pong', nonce: message.nonce })
         return
       case 'pong':
+      case 'more':
       case 'resolve':
       case 'report':
       case 'hello':

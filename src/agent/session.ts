@@ -1,4 +1,4 @@
-import type { ChunkId, Frame, Logger, Random } from '../base/index.ts'
+import type { ChunkId, Frame, Logger, Random, RequestClass } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import { Announcements } from './announcements.ts'
@@ -41,7 +41,7 @@ export class Session implements PeeringSession {
       disk,
       relay: init.relay,
       logger: init.logger,
-      isPromised: item => this.transfer.isPromised(item),
+      standing: item => this.transfer.standing(item),
       onRotten: position => this.#rotten(position)
     })
     this.#announcements = new Announcements({
@@ -51,6 +51,7 @@ export class Session implements PeeringSession {
     })
     this.transfer = new Transfer({
       ...init,
+      onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
       network: {
@@ -62,6 +63,7 @@ export class Session implements PeeringSession {
           return peering.swarm.connect(address)
         },
         relay: (id, frame) => peering.relay(id, frame),
+        promised: id => peering.uploads.promised(id),
         abandoned: id => peering.uploads.abandoned(id)
       }
     })
@@ -118,6 +120,11 @@ export class Session implements PeeringSession {
       case 'have':
         this.#learn(link, message.items)
         return
+      case 'read':
+        for (const item of message.items)
+          if (item < this.#init.items.count) this.#announcements.read(item)
+        this.transfer.apply({ type: 'expected', items: message.items })
+        return
       case 'have-not':
         this.transfer.apply({ type: 'has-not', peer, items: message.items })
     }
@@ -137,6 +144,18 @@ export class Session implements PeeringSession {
 
   onRedirected(link: Link, id: ChunkId, to: readonly PeerAddress[]): void {
     this.transfer.redirected(link, id, to)
+  }
+
+  onGiven(link: Link, id: ChunkId): void {
+    this.transfer.given(link, id)
+  }
+
+  onNoMore(link: Link): void {
+    this.transfer.apply({ type: 'no-more', peer: link.peerId })
+  }
+
+  onAwaited(id: ChunkId, requestClass: RequestClass): void {
+    this.transfer.awaited(id, requestClass)
   }
 
   onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {

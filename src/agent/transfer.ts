@@ -21,6 +21,8 @@ export interface TransferNetwork {
   connect(peerId: string): Promise<unknown>
   /** The frame is verified: peers that wait for it can have it. */
   relay(id: ChunkId, frame: Frame): void
+  /** Somebody has promised the chunk: peers whose answer waited for that get it. */
+  promised(id: ChunkId): void
   /** The chunk is not asked for any more: peers that wait for it must go elsewhere. */
   abandoned(id: ChunkId): void
 }
@@ -35,6 +37,8 @@ export interface TransferInit {
   /** The plain bytes of a chunk that this disk holds at another position, if any. */
   localPlain(id: ChunkId): Promise<Uint8Array | undefined>
   onPage(page: number): void
+  /** Somebody waits for the position: other machines will read it too. */
+  onRead(position: number): void
   onDiskError(error: unknown): void
   /** Something has arrived: the disk may be complete now. */
   onArrival(): void
@@ -77,8 +81,8 @@ export class Transfer {
     clearInterval(this.#tick)
   }
 
-  isPromised(item: number): boolean {
-    return this.#fetching.isPromised(item)
+  standing(item: number): 'promised' | 'sought' | 'absent' {
+    return this.#fetching.standing(item)
   }
 
   /** How long the read has waited that has waited longest, in ms; 0 when nobody waits. */
@@ -95,6 +99,7 @@ export class Transfer {
   need(position: number, why: 'read' | 'write' | 'aside'): void {
     const { manifest } = this.#init.items
     const requestClass = why === 'aside' ? 'prefetch' : 'urgent'
+    if (requestClass === 'urgent') this.#init.onRead(position)
     const page = manifest.pageOf(position)
     if (manifest.hasPage(page)) {
       this.#wantChunks([position], requestClass)
@@ -143,6 +148,18 @@ export class Transfer {
   }
 
   /** Settles when the bytes are needed no more; never rejects. */
+  given(link: Link, id: ChunkId): void {
+    const item = this.#init.items.itemOf(id)
+    // Of a page that is not here yet: it could not be placed.
+    if (item === undefined) this.#init.network.downloads.cancel(link, id)
+    this.apply({ type: 'given', peer: link.peerId, item })
+  }
+
+  /** A peer waits here for a chunk that this machine waits for itself. */
+  awaited(id: ChunkId, requestClass: RequestClass): void {
+    this.#answered(id, item => ({ type: 'awaited', item, class: requestClass }))
+  }
+
   arrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {
     const { network, traffic, items } = this.#init
     traffic.received(link.certificate?.role ?? 'agent', frame.bytes.length)
@@ -165,10 +182,18 @@ export class Transfer {
       })
       return
     }
+    if (action.type === 'more') {
+      this.#askForMore(action.peer)
+      return
+    }
     const id = items.idOf(action.item)
     if (id === undefined) return
     if (action.type === 'abandoned') {
       network.abandoned(id)
+      return
+    }
+    if (action.type === 'promised') {
+      network.promised(id)
       return
     }
     const link = network.link(action.peer)
@@ -181,6 +206,13 @@ export class Transfer {
       insist: action.insist,
       plainLengthMax: items.plainLengthMax(action.item)
     })
+  }
+
+  #askForMore(peer: string): void {
+    const { items, network } = this.#init
+    const { imageId, chunkSize } = items.manifest.root
+    const link = network.link(peer)
+    if (link !== undefined) network.downloads.more(link, imageId, chunkSize)
   }
 
   async #placePages(pages: readonly number[], bytes: Uint8Array): Promise<void> {

@@ -48,8 +48,11 @@ export interface BlockDevice {
 export const requestClasses = ['urgent', 'prefetch', 'background'] as const
 export type RequestClass = (typeof requestClasses)[number]
 
-/** What a node can say of a chunk that a peer asks it for. */
-export type Holding = 'held' | 'promised' | 'absent'
+/**
+ * What a node can say of a chunk that a peer asks it for. `sought`: it has asked for the chunk itself
+ * and nobody has promised it yet.
+ */
+export type Holding = 'held' | 'promised' | 'sought' | 'absent'
 
 export interface Want {
   readonly peer: string
@@ -61,7 +64,7 @@ export interface Want {
 
 export type ServeDecision =
   | { readonly kind: 'send' }
-  /** Only for a promised chunk: the peer gets it as soon as it is here and verified. */
+  /** Only for a chunk promised or sought: the peer gets it as soon as it is here and verified. */
   | { readonly kind: 'wait' }
   | { readonly kind: 'redirect'; readonly to: readonly string[] }
   | { readonly kind: 'refuse'; readonly reason: 'not-held' | 'busy' }
@@ -77,6 +80,34 @@ export interface ServePolicy {
   holds(peer: string, id: ChunkId): void
   gone(peer: string): void
 }
+
+/** How much a node sends at a time of what nobody waits for. `request` is the peer's. */
+export interface SendPolicy {
+  /** Whether such a frame may go out to the peer now; one that has its place may. */
+  mayBegin(peer: string, request: number, requestClass: RequestClass, now: number): boolean
+  /** Whether this node has no time for what nobody waits for. */
+  yields(now: number): boolean
+  began(peer: string, request: number, bytes: number, now: number): void
+  /** Somebody waits for a frame that goes out now. */
+  urgent(now: number): void
+  /** Some bytes of the frame have been handed to the peer's connection. */
+  moved(peer: string, request: number, now: number): void
+  /** The peer has all of it, or wants it no more. */
+  ended(peer: string, request: number, now: number): void
+  gone(peer: string): void
+}
+
+/** What a seed gives to a peer that takes whatever it is given. */
+export interface GivePolicy {
+  next(peer: string, imageId: ChunkId, now: number): Gift
+}
+
+export type Gift =
+  | { readonly kind: 'chunk'; readonly id: ChunkId }
+  /** Not to this peer now. */
+  | { readonly kind: 'later' }
+  /** Every chunk has left the seed. */
+  | { readonly kind: 'none' }
 
 /** Milliseconds that only ever grow; no relation to the time of day. */
 export interface Clock {

@@ -1,2 +1,5 @@
-export { Fetching, tickMs, type FetchAction, type FetchEvent } from './fetching.ts'
+export type { FetchAction, FetchEvent } from './fetch-events.ts'
+export { Fetching, tickMs } from './fetching.ts'
+export { allMechanisms, type Mechanisms } from './mechanisms.ts'
+export { SendWindow } from './send-window.ts'
 export { Serving } from './serving.ts'

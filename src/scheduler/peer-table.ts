@@ -10,6 +10,10 @@ export interface PeerState {
   heardAt: number
   /** Until then it is asked only when nobody else can be. */
   stalledUntil: number
+  /** Items that it is to pick for us and has not yet. */
+  takes: number
+  /** A seed that has no more to give: until then it is asked for items by name. */
+  spentUntil: number
 }
 
 /** Before the first answer: what a peer on the same switch takes. */
@@ -20,6 +24,8 @@ const stallMs = 1_000
 /** The connected peers, how quick each is, and which item not to ask of whom for now. */
 export class PeerTable {
   #peers = new Map<string, PeerState>()
+  /** The same, to be gone through quickly. */
+  #list: readonly PeerState[] = []
   /** item → peer → until when it is not asked. Kept for peers that are not connected too. */
   #avoided = new Map<number, Map<string, number>>()
 
@@ -30,20 +36,24 @@ export class PeerTable {
       requests: 0,
       serviceMs: serviceMsInitial,
       heardAt: now,
-      stalledUntil: -Infinity
+      stalledUntil: -Infinity,
+      takes: 0,
+      spentUntil: -Infinity
     })
+    this.#list = [...this.#peers.values()]
   }
 
   leave(id: string): void {
     this.#peers.delete(id)
+    this.#list = [...this.#peers.values()]
   }
 
   get(id: string): PeerState | undefined {
     return this.#peers.get(id)
   }
 
-  all(): PeerState[] {
-    return [...this.#peers.values()]
+  all(): readonly PeerState[] {
+    return this.#list
   }
 
   heard(id: string, now: number): void {
@@ -67,6 +77,19 @@ export class PeerTable {
     this.released(id)
     peer.serviceMs += serviceWeight * (now - askedAt - peer.serviceMs)
     peer.stalledUntil = -Infinity
+  }
+
+  /** The peer has picked an item for us. */
+  taken(id: string): void {
+    const peer = this.#peers.get(id)
+    if (peer !== undefined && peer.takes > 0) peer.takes -= 1
+  }
+
+  spent(id: string, until: number): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    this.taken(id)
+    peer.spentUntil = until
   }
 
   stalled(id: string, now: number): void {
@@ -93,14 +116,4 @@ export class PeerTable {
   forgive(item: number): void {
     this.#avoided.delete(item)
   }
-}
-
-/** By how long a request took there lately and how many are in front of it; the stalled come last. */
-export function soonest(peers: readonly PeerState[], now: number): PeerState | undefined {
-  const cost = (peer: PeerState): number =>
-    (peer.requests + 1) * peer.serviceMs + (now < peer.stalledUntil ? 1e9 : 0)
-  return peers.reduce<PeerState | undefined>(
-    (best, peer) => (best === undefined || cost(peer) < cost(best) ? peer : best),
-    undefined
-  )
 }

@@ -1,11 +1,14 @@
 import type {
   ChunkId,
+  Gift,
+  GivePolicy,
   Holding,
-  RequestClass,
   ServeDecision,
   ServePolicy,
   Want
 } from '../base/index.ts'
+import { FirstCopies } from './first-copies.ts'
+import { allMechanisms, type Mechanisms } from './mechanisms.ts'
 
 /** A peer that got the chunk from here, or was told by us where to get it. */
 interface Grant {
@@ -20,24 +23,33 @@ interface Grant {
 }
 
 /** How many may get one chunk from one peer at a time (research/swarm-simulation.md, ablation). */
-const fanOutUrgent = 2
-const fanOutOther = 8
+const fanOut = { urgent: 1, prefetch: 1, background: 8 } as const
+const fanOutWithoutChains = { urgent: 2, prefetch: 8, background: 8 } as const
 /** A peer that was to get a chunk and has not said so after this long counts as not having it. */
 const leaseMs = 2_000
 /** Grants remembered for a chunk: enough for a tree; the oldest holders make room. */
 const grantsMax = 64
+/** Holders remembered that did not get the chunk by us. */
+const holdersMax = 4
 
 /**
  * Decides who gets a chunk from this node. Every chunk grows a tree of its own: a seed sends it once
  * and names a receiver to whoever asks next; an agent serves a few and then does the same. A peer is
  * never sent to one that waits for it, so no cycle can form.
  */
-export class Serving implements ServePolicy {
+export class Serving implements ServePolicy, GivePolicy {
   #role: 'seed' | 'agent'
+  #mechanisms: Mechanisms
+  #fanOut: typeof fanOut | typeof fanOutWithoutChains
   #chunks = new Map<ChunkId, Grant[]>()
+  /** Image → which of its chunks have left this seed. */
+  #firstCopies = new Map<ChunkId, FirstCopies>()
 
-  constructor(role: 'seed' | 'agent') {
+  /** Mechanisms not named are on. */
+  constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}) {
     this.#role = role
+    this.#mechanisms = { ...allMechanisms, ...mechanisms }
+    this.#fanOut = this.#mechanisms.chains ? fanOut : fanOutWithoutChains
   }
 
   decide(want: Want, holding: Holding, now: number): ServeDecision {
@@ -45,7 +57,7 @@ export class Serving implements ServePolicy {
     const grants = this.#current(want.id, now)
     // Who asks again may have been given askers of its own in the meantime.
     const children = this.#remove(grants, want.peer)?.children ?? 0
-    const fanOut = fanOutOf(want.class)
+    const fanOut = this.#fanOut[want.class]
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const roomHere = this.#role === 'seed' && holding === 'held' ? 0 : fanOut - direct
     const target = want.insist || roomHere > 0 ? undefined : chooseTarget(grants, want.peer, fanOut)
@@ -55,10 +67,30 @@ export class Serving implements ServePolicy {
       this.#add(grants, { peer: want.peer, parent, children, state: 'expected', at: now })
       return { kind: 'redirect', to: [target.peer] }
     }
-    if (holding === 'promised' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
+    if (holding !== 'held' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
     const parent = undefined
     this.#add(grants, { peer: want.peer, parent, children, state: 'receiving', at: now })
+    for (const copies of this.#firstCopies.values()) copies.given(want.id, want.peer, now)
     return { kind: holding === 'held' ? 'send' : 'wait' }
+  }
+
+  /** The chunks that a seed may give of an image, in the order in which they are to leave it. */
+  offer(imageId: ChunkId, ids: readonly ChunkId[]): void {
+    if (!this.#firstCopies.has(imageId)) this.#firstCopies.set(imageId, new FirstCopies(ids))
+  }
+
+  offers(imageId: ChunkId): boolean {
+    return this.#firstCopies.has(imageId)
+  }
+
+  next(peer: string, imageId: ChunkId, now: number): Gift {
+    const gift = this.#firstCopies.get(imageId)?.next(peer, now) ?? { kind: 'later' }
+    if (gift.kind !== 'chunk') return gift
+    const { id } = gift
+    const grants = this.#current(id, now)
+    const children = this.#remove(grants, peer)?.children ?? 0
+    this.#add(grants, { peer, parent: undefined, children, state: 'receiving', at: now })
+    return gift
   }
 
   sent(peer: string, id: ChunkId, now: number): void {
@@ -73,11 +105,28 @@ export class Serving implements ServePolicy {
   }
 
   holds(peer: string, id: ChunkId): void {
+    for (const copies of this.#firstCopies.values()) copies.confirmed(id)
     const grants = this.#chunks.get(id)
     const grant = grants?.find(other => other.peer === peer)
-    if (grants === undefined || grant === undefined || grant.state === 'held') return
+    if (grant === undefined) {
+      this.#addHolder(peer, id)
+      return
+    }
+    if (grants === undefined || grant.state === 'held') return
     grant.state = 'held'
     releaseParent(grants, grant)
+  }
+
+  /**
+   * A peer has the chunk from somebody else. A few are worth remembering: a seed that was restarted
+   * knows by them to whom it can send those who ask.
+   */
+  #addHolder(peer: string, id: ChunkId): void {
+    if (this.#role !== 'seed' || !this.#mechanisms.rebuilding) return
+    const grants = this.#chunks.get(id) ?? []
+    if (grants.filter(grant => grant.state === 'held').length >= holdersMax) return
+    this.#chunks.set(id, grants)
+    this.#add(grants, { peer, parent: undefined, children: 0, state: 'held', at: -Infinity })
   }
 
   gone(peer: string): void {
@@ -116,10 +165,6 @@ export class Serving implements ServePolicy {
     if (grant !== undefined && isHope(grant)) releaseParent(grants, grant)
     return grant
   }
-}
-
-function fanOutOf(requestClass: RequestClass): number {
-  return requestClass === 'urgent' ? fanOutUrgent : fanOutOther
 }
 
 function isHope(grant: Grant): boolean {

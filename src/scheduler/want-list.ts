@@ -1,6 +1,7 @@
 import type { Random, RequestClass } from '../base/index.ts'
 
 const levels = { background: 1, prefetch: 2, urgent: 3 } as const
+const classes = ['background', 'prefetch', 'urgent'] as const
 
 /**
  * The items still to be had, by class. Background items come in an order that is random and another
@@ -12,6 +13,7 @@ export class WantList {
   #order: Uint32Array
   /** Nothing in the order before this place is wanted. */
   #from = 0
+  #backgroundCount = 0
   #urgent = new Set<number>()
   #prefetch = new Set<number>()
 
@@ -25,15 +27,27 @@ export class WantList {
     if (item >= this.#level.length) return
     // A new want may lie anywhere in the order; most are made together, before the first search.
     if (this.#level[item] === 0) this.#from = 0
+    if (this.#level[item] === levels.background) this.#backgroundCount -= 1
+    if (requestClass === 'background') this.#backgroundCount += 1
     this.#level[item] = levels[requestClass]
     move(this.#urgent, item, requestClass === 'urgent')
     move(this.#prefetch, item, requestClass === 'prefetch')
   }
 
   remove(item: number): void {
+    if (this.#level[item] === levels.background) this.#backgroundCount -= 1
     this.#level[item] = 0
     this.#urgent.delete(item)
     this.#prefetch.delete(item)
+  }
+
+  classOf(item: number): RequestClass | undefined {
+    const level = this.#level[item] ?? 0
+    return level === 0 ? undefined : classes[level - 1]
+  }
+
+  get hasBackground(): boolean {
+    return this.#backgroundCount > 0
   }
 
   urgent(): Iterable<number> {

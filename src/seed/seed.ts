@@ -9,7 +9,7 @@ import {
 } from '../base/index.ts'
 import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
 import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
-import { Serving } from '../scheduler/index.ts'
+import { SendWindow, Serving, tickMs } from '../scheduler/index.ts'
 import { openOrCreateStore, type Store } from '../store/index.ts'
 import {
   issueCertificate,
@@ -48,6 +48,7 @@ export class Seed {
   readonly #uploads: Uploads
   readonly #startedAt = systemClock.now()
   readonly #pings: NodeJS.Timeout
+  readonly #retries: NodeJS.Timeout
   #swarm!: Swarm
   #api!: ControlApi
 
@@ -76,6 +77,8 @@ export class Seed {
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
       policy: this.#serving,
+      window: new SendWindow(),
+      giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),
         load: id => store.get(id)
@@ -85,6 +88,7 @@ export class Seed {
       addressOf: peerId => this.#swarm.addressOf(peerId)
     })
     this.#pings = setInterval(() => this.#pingAll(), limits.pingIntervalMs)
+    this.#retries = setInterval(() => this.#uploads.writable(), tickMs)
   }
 
   get addresses(): string[] {
@@ -115,6 +119,7 @@ export class Seed {
 
   async stop(): Promise<void> {
     clearInterval(this.#pings)
+    clearInterval(this.#retries)
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
     await this.#store.close()
@@ -150,6 +155,12 @@ export class Seed {
       case 'want':
         this.#uploads.want(link, message)
         return
+      case 'more':
+        this.#uploads.more(link, message)
+        return
+      case 'got':
+        this.#uploads.got(link, message.request)
+        return
       case 'cancel':
         this.#uploads.cancel(link, message.request)
         return
@@ -162,6 +173,9 @@ export class Seed {
       case 'have':
         this.#learn(link, message.imageId, message.items)
         return
+      case 'have-map':
+        this.#learn(link, message.imageId, itemsOfMap(message.first, message.bits))
+        return
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
         return
@@ -170,12 +184,13 @@ export class Seed {
         return
       case 'pong':
       case 'have-all':
-      case 'have-map':
       case 'have-not':
+      case 'read':
       case 'peers':
       case 'release':
       case 'hello':
       case 'accept':
+      case 'give':
       case 'frame':
       case 'segment':
       case 'refuse':
@@ -205,12 +220,20 @@ export class Seed {
       .manifest(imageId)
       .then(manifest => {
         if (link.closed) return
+        if (manifest !== undefined) this.#offer(manifest)
         if (manifest !== undefined) link.send({ type: 'have-all', imageId })
         this.#introductions.introduce(link, imageId, peerId => this.#swarm.addressOf(peerId))
       })
       .catch((error: unknown) => {
         this.#logger.warn('an image cannot be served', { image: imageCidText(imageId), error })
       })
+  }
+
+  /** What no boot profile orders leaves the seed in random order. */
+  #offer(manifest: Manifest): void {
+    const { imageId } = manifest.root
+    if (!this.#serving.offers(imageId))
+      this.#serving.offer(imageId, shuffled([...manifest.distinctChunks()].map(({ id }) => id)))
   }
 
   #learn(link: Link, imageId: ChunkId, items: readonly number[]): void {
@@ -235,6 +258,20 @@ export class Seed {
   #pingAll(): void {
     for (const link of this.#swarm.links()) link.send({ type: 'ping', nonce: 0 })
   }
+}
+
+function shuffled(ids: readonly ChunkId[]): ChunkId[] {
+  const keyed = ids.map(id => ({ id, key: systemRandom.next() }))
+  return keyed.sort((a, b) => a.key - b.key).map(({ id }) => id)
+}
+
+function itemsOfMap(first: number, bits: Uint8Array): number[] {
+  const items: number[] = []
+  for (const [at, byte] of bits.entries()) {
+    for (let bit = 0; bit < 8; bit += 1)
+      if ((byte & (0x80 >> bit)) !== 0) items.push(first + at * 8 + bit)
+  }
+  return items
 }
 
 function idOfItem(manifest: Manifest, item: number): ChunkId | undefined {

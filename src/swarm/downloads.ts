@@ -1,4 +1,10 @@
-import { BootswarmError, type ChunkId, type Frame, type RequestClass } from '../base/index.ts'
+import {
+  BootswarmError,
+  limits,
+  type ChunkId,
+  type Frame,
+  type RequestClass
+} from '../base/index.ts'
 import { Verifier, type IncomingFrame } from '../image/index.ts'
 import type { Link } from './link.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
@@ -14,15 +20,21 @@ export interface DownloadHandlers {
    * in memory that is used again once what is returned has settled; it must not reject.
    */
   onArrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): void | Promise<void>
+  /** A peer that was to pick a chunk has picked this one; it can be cancelled like any other. */
+  onGiven?(link: Link, id: ChunkId): void
+  /** A peer that was to pick a chunk has none for us. */
+  onNoMore?(link: Link): void
   /** The bytes do not hash to `id`. */
   onCorrupt(link: Link, id: ChunkId, error: BootswarmError): void
 }
 
 interface Download {
   readonly link: Link
-  readonly id: ChunkId
+  /** Undefined until the peer has picked it. */
+  id: ChunkId | undefined
   readonly plainLengthMax: number
   class: RequestClass
+  insist: boolean
   incoming: IncomingFrame | undefined
   received: number
 }
@@ -54,12 +66,13 @@ export class Downloads {
     const known = this.#find(link, id)
     const request = known?.[0] ?? this.#next++
     if (known === undefined) {
-      const { plainLengthMax } = options
+      const { plainLengthMax, insist } = options
       this.#open.set(request, {
         link,
         id,
         plainLengthMax,
         class: requestClass,
+        insist,
         incoming: undefined,
         received: 0
       })
@@ -67,6 +80,21 @@ export class Downloads {
       known[1].class = requestClass
     }
     link.send({ type: 'want', request, class: requestClass, insist: options.insist, id })
+  }
+
+  /** Asks `link` for whatever chunk of the image it picks. */
+  more(link: Link, imageId: ChunkId, plainLengthMax: number): void {
+    const request = this.#next++
+    this.#open.set(request, {
+      link,
+      id: undefined,
+      plainLengthMax,
+      class: 'background',
+      insist: false,
+      incoming: undefined,
+      received: 0
+    })
+    link.send({ type: 'more', request, imageId })
   }
 
   cancel(link: Link, id: ChunkId): void {
@@ -101,7 +129,10 @@ export class Downloads {
   /** Throws ERR_PEER_PROTOCOL when the peer sends what was not asked for. */
   receive(
     link: Link,
-    message: Extract<Message, { type: 'accept' | 'frame' | 'segment' | 'refuse' | 'redirect' }>
+    message: Extract<
+      Message,
+      { type: 'accept' | 'give' | 'frame' | 'segment' | 'refuse' | 'redirect' }
+    >
   ): void {
     const { request } = message
     const download = this.#open.get(request)
@@ -109,25 +140,50 @@ export class Downloads {
       this.#receiveCancelled(link, message)
       return
     }
+    const { id } = download
+    if (id === undefined) {
+      this.#receivePick(request, download, message)
+      return
+    }
     switch (message.type) {
       case 'accept':
-        this.#handlers.onAccepted(link, download.id, message.waiting)
+        this.#handlers.onAccepted(link, id, message.waiting)
         return
       case 'frame':
         this.#begin(download, message)
         return
       case 'segment':
-        this.#fill(request, download, message.bytes)
+        this.#fill(request, download, id, message.bytes)
         return
+      case 'give':
+        throw new BootswarmError(
+          'ERR_PEER_PROTOCOL',
+          `peer ${link.peerId} gave what was not its to pick`
+        )
       case 'refuse':
         this.#drop(request, download)
-        this.#handlers.onRefused(link, download.id, message.reason)
+        this.#handlers.onRefused(link, id, message.reason)
         return
       case 'redirect':
         this.#drop(request, download)
-        this.#handlers.onRedirected(link, download.id, message.to)
+        this.#handlers.onRedirected(link, id, message.to)
         return
     }
+  }
+
+  /** Nothing can come of such a request before the peer has picked. */
+  #receivePick(request: number, download: Download, message: { type: string; id?: ChunkId }): void {
+    const { link } = download
+    if (message.type === 'give' && message.id !== undefined) {
+      download.id = message.id
+      this.#handlers.onGiven?.(link, message.id)
+      return
+    }
+    if (message.type !== 'refuse') {
+      throw new BootswarmError('ERR_PEER_PROTOCOL', `peer ${link.peerId} answered before it picked`)
+    }
+    this.#drop(request, download)
+    this.#handlers.onNoMore?.(link)
   }
 
   #drop(request: number, { incoming }: Download): void {
@@ -151,8 +207,8 @@ export class Downloads {
     download.incoming = this.#verifier.begin(encoding, frameLength, plainLength)
   }
 
-  #fill(request: number, download: Download, bytes: Uint8Array): void {
-    const { incoming, link, id } = download
+  #fill(request: number, download: Download, id: ChunkId, bytes: Uint8Array): void {
+    const { incoming, link } = download
     const length = incoming?.frame.bytes.length ?? 0
     if (incoming === undefined || download.received + bytes.length > length) {
       throw new BootswarmError(
@@ -165,6 +221,7 @@ export class Downloads {
     this.#handlers.onProgress(link, id, bytes.length)
     if (download.received < length) return
     this.#open.delete(request)
+    link.send({ type: 'got', request })
     void this.#verify(link, id, incoming)
   }
 
@@ -215,3 +272,6 @@ function asCorrupt(error: unknown): BootswarmError {
   if (error instanceof BootswarmError) return error
   return new BootswarmError('ERR_CHUNK_CORRUPT', 'a frame could not be decoded', { cause: error })
 }
+
+/** What a manifest block may take on the wire; chunks are bounded by their image's chunk size. */
+export const blockLengthMax = limits.manifestBlockBytesMax

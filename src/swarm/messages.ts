@@ -50,6 +50,12 @@ export type Message =
       readonly frameLength: number
       readonly plainLength: number
     }
+  /** Takes one more chunk of the image, whichever the answerer picks. */
+  | { readonly type: 'more'; readonly request: number; readonly imageId: ChunkId }
+  /** The chunk that was picked; its frame follows. */
+  | { readonly type: 'give'; readonly request: number; readonly id: ChunkId }
+  /** The frame's last byte has arrived: the sender may send the next. */
+  | { readonly type: 'got'; readonly request: number }
   | { readonly type: 'segment'; readonly request: number; readonly bytes: Uint8Array }
   | { readonly type: 'refuse'; readonly request: number; readonly reason: RefusalReason }
   | { readonly type: 'redirect'; readonly request: number; readonly to: readonly PeerAddress[] }
@@ -64,6 +70,8 @@ export type Message =
     }
   | { readonly type: 'have'; readonly imageId: ChunkId; readonly items: readonly number[] }
   | { readonly type: 'have-not'; readonly imageId: ChunkId; readonly items: readonly number[] }
+  /** Items that a machine has read, in that order: others that boot the same image soon will. */
+  | { readonly type: 'read'; readonly imageId: ChunkId; readonly items: readonly number[] }
   | { readonly type: 'peers'; readonly peers: readonly PeerAddress[] }
   | { readonly type: 'ping'; readonly nonce: number }
   | { readonly type: 'pong'; readonly nonce: number }

@@ -38,7 +38,11 @@ const typeNumbers = {
   pong: 16,
   resolve: 17,
   release: 18,
-  report: 19
+  report: 19,
+  more: 20,
+  give: 21,
+  got: 22,
+  read: 23
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -91,7 +95,12 @@ function encodeBody(message: Message): Uint8Array {
         Buffer.from(message.id, 'hex')
       ])
     case 'cancel':
+    case 'got':
       return u32(message.request)
+    case 'more':
+      return Buffer.concat([u32(message.request), Buffer.from(message.imageId, 'hex')])
+    case 'give':
+      return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
     case 'accept':
       return Buffer.concat([u32(message.request), Buffer.from([message.waiting ? 1 : 0])])
     case 'frame':
@@ -118,6 +127,7 @@ function encodeBody(message: Message): Uint8Array {
       return Buffer.concat([Buffer.from(message.imageId, 'hex'), u32(message.first), message.bits])
     case 'have':
     case 'have-not':
+    case 'read':
       return Buffer.concat([Buffer.from(message.imageId, 'hex'), ...message.items.map(u32)])
     case 'peers':
       return encodeCbor(plainPeers(message.peers))
@@ -148,6 +158,18 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
   cancel(body) {
     expectLength('cancel', body, 4)
     return { type: 'cancel', request: body.readUInt32BE(0) }
+  },
+  got(body) {
+    expectLength('got', body, 4)
+    return { type: 'got', request: body.readUInt32BE(0) }
+  },
+  more(body) {
+    expectLength('more', body, 4 + digestBytes)
+    return { type: 'more', request: body.readUInt32BE(0), imageId: digest(body, 4) }
+  },
+  give(body) {
+    expectLength('give', body, 4 + digestBytes)
+    return { type: 'give', request: body.readUInt32BE(0), id: digest(body, 4) }
   },
   accept(body) {
     expectLength('accept', body, 5)
@@ -198,6 +220,7 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     imageId: digest(body, 0),
     items: decodeItems('have-not', body)
   }),
+  read: body => ({ type: 'read', imageId: digest(body, 0), items: decodeItems('read', body) }),
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {
     expectLength('ping', body, 4)
@@ -218,7 +241,7 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
   report: body => ({ type: 'report', report: decodeReport(body) })
 }
 
-function decodeItems(type: 'have' | 'have-not', body: Buffer): number[] {
+function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[] {
   expectLengthBetween(type, body, digestBytes + 4, digestBytes + 4 * haveItemsMax)
   if ((body.length - digestBytes) % 4 !== 0) throw malformed(`a ${type} ends inside an item`)
   const items: number[] = []

@@ -66,7 +66,7 @@ export async function openFrames(t: ExecutionContext) {
     ...parts,
     relay,
     logger: silentLogger,
-    isPromised: item => promised.has(item),
+    standing: item => (promised.has(item) ? 'promised' : 'absent'),
     onRotten: position => rotten.push(position)
   })
   return { ...parts, relay, promised, rotten, frames }

@@ -5,6 +5,7 @@ import {
   type FetchAction,
   type FetchEvent
 } from '../../src/scheduler/fetching.ts'
+import type { Mechanisms } from '../../src/scheduler/mechanisms.ts'
 
 export const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, n) => from + n)
@@ -18,9 +19,14 @@ export class Fetcher {
   readonly itemCount: number
   #fetching: Fetching
 
-  constructor(itemCount: number, seed = 1) {
+  /** Without late binding, so that what is asked of a seed has a name. */
+  constructor(
+    itemCount: number,
+    seed = 1,
+    mechanisms: Partial<Mechanisms> = { lateBinding: false }
+  ) {
     this.itemCount = itemCount
-    this.#fetching = new Fetching({ itemCount, random: seededRandom(seed) })
+    this.#fetching = new Fetching({ itemCount, random: seededRandom(seed), mechanisms })
   }
 
   apply(event: FetchEvent): FetchAction[] {
@@ -95,6 +101,10 @@ export function inWords(actions: readonly FetchAction[]): string[] {
         return `connect ${action.peer}`
       case 'abandoned':
         return `abandoned ${action.item}`
+      case 'promised':
+        return `promised ${action.item}`
+      case 'more':
+        return `more of ${action.peer}`
     }
   })
 }

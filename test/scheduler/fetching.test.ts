@@ -180,7 +180,7 @@ test('a peer that is busy with other things has longer', t => {
   const fetcher = new Fetcher(4)
   fetcher.join('seed', 'agent')
   fetcher.want([1], 'urgent')
-  t.deepEqual(fetcher.pass(2_500, 'seed', 'agent'), [])
+  t.deepEqual(fetcher.pass(1_200, 'seed', 'agent'), [])
   t.true(inWords(fetcher.pass(1_000, 'seed', 'agent')).includes('cancel 1 of seed'))
 })
 
@@ -264,8 +264,8 @@ test('background stands back while somebody waits, but for a trickle', t => {
     }
     background += requestsIn(fetcher.pass(100, 'seed')).length
   }
-  // Two seconds, one request in a tenth of a second.
-  t.true(background >= 15 && background <= 25, `${background} requests`)
+  // Two seconds, one request a second.
+  t.true(background >= 1 && background <= 3, `${background} requests`)
   fetcher.apply({ type: 'settled', item: 0 })
   t.true(fetcher.out.size <= 2)
   fetcher.pass(400, 'seed')

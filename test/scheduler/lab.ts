@@ -37,6 +37,9 @@ const latencyMs = 1
 const haveMs = 75
 const endMs = 600_000
 
+/** What needs more of a network than there is here is seen in test/simulation. */
+const plain = { lateBinding: false, deferral: false, chains: false } as const
+
 class Node {
   readonly id: string
   readonly role: 'seed' | 'agent'
@@ -57,8 +60,8 @@ class Node {
   constructor(id: string, role: 'seed' | 'agent', items: number, random: Random) {
     this.id = id
     this.role = role
-    this.serving = new Serving(role)
-    this.fetching = new Fetching({ itemCount: items, random })
+    this.serving = new Serving(role, plain)
+    this.fetching = new Fetching({ itemCount: items, random, mechanisms: plain })
   }
 }
 
@@ -204,6 +207,11 @@ export class Lab {
         return
       case 'abandoned':
         this.#abandon(node, action.item)
+        return
+      case 'more':
+      case 'promised':
+        // Of mechanisms that are off here.
+        return
     }
   }
 

@@ -8,7 +8,7 @@ const leaseMs = 2_000
 
 /** One node that peers ask for one chunk. */
 function serving(role: 'seed' | 'agent', holding: Holding = 'held') {
-  const node = new Serving(role)
+  const node = new Serving(role, { chains: false })
   let now = 0
   const ask = (
     peer: string,

@@ -53,6 +53,9 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
     id: anyId
   }),
   cancel: message('cancel', { request: u32 }),
+  got: message('got', { request: u32 }),
+  more: message('more', { request: u32, imageId: anyId }),
+  give: message('give', { request: u32, id: anyId }),
   accept: message('accept', { request: u32, waiting: fc.boolean() }),
   frame: message('frame', {
     request: u32,
@@ -72,6 +75,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   }),
   have: message('have', { imageId: anyId, items }),
   'have-not': message('have-not', { imageId: anyId, items }),
+  read: message('read', { imageId: anyId, items }),
   peers: message('peers', { peers }),
   ping: message('ping', { nonce: u32 }),
   pong: message('pong', { nonce: u32 }),

@@ -1,0 +1,71 @@
+import type { ChunkId, Gift } from '../base/index.ts'
+
+/** A first copy that nobody has confirmed after this long counts as not sent. */
+const confirmMs = 500
+/** Who let one lapse gets none for this long. */
+const slowMs = 5_000
+
+interface Given {
+  readonly peer: string
+  at: number
+}
+
+/**
+ * Which chunks of an image have left this seed. Each is given once, in order, to whoever takes one
+ * more; a copy that is not confirmed is given again, to somebody else.
+ */
+export class FirstCopies {
+  #ids: readonly ChunkId[]
+  /** All before this place were given at least once. */
+  #next = 0
+  #out = new Set<ChunkId>()
+  /** Not confirmed yet, oldest first. */
+  #given = new Map<ChunkId, Given>()
+  #slowUntil = new Map<string, number>()
+
+  constructor(ids: readonly ChunkId[]) {
+    this.#ids = ids
+  }
+
+  next(peer: string, now: number): Gift {
+    if (now < (this.#slowUntil.get(peer) ?? -Infinity)) return { kind: 'later' }
+    const id = this.#lapsed(peer, now) ?? this.#unsent()
+    if (id === undefined) return { kind: 'none' }
+    this.#give(id, peer, now)
+    return { kind: 'chunk', id }
+  }
+
+  /** The chunk goes to the peer because it asked for this one. */
+  given(id: ChunkId, peer: string, now: number): void {
+    if (!this.#out.has(id) && !this.#given.has(id)) this.#give(id, peer, now)
+  }
+
+  /** Some peer holds the chunk. */
+  confirmed(id: ChunkId): void {
+    this.#out.add(id)
+    this.#given.delete(id)
+  }
+
+  #give(id: ChunkId, peer: string, now: number): void {
+    this.#given.delete(id)
+    this.#given.set(id, { peer, at: now })
+  }
+
+  #lapsed(peer: string, now: number): ChunkId | undefined {
+    for (const [id, given] of this.#given) {
+      if (now - given.at <= confirmMs) return undefined
+      if (given.peer === peer) continue
+      this.#slowUntil.set(given.peer, now + slowMs)
+      return id
+    }
+    return undefined
+  }
+
+  #unsent(): ChunkId | undefined {
+    for (; this.#next < this.#ids.length; this.#next += 1) {
+      const id = this.#ids[this.#next]
+      if (id !== undefined && !this.#out.has(id) && !this.#given.has(id)) return id
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,27 @@
+/** Rules of the swarm that the bench and the simulator can switch off, to show what each is worth. */
+export interface Mechanisms {
+  /** A node that has asked for a chunk, and has no answer yet, keeps whoever asks it until it knows. */
+  readonly deferral: boolean
+  /** Background chunks are not asked of a seed by name: the seed picks one that it never sent. */
+  readonly lateBinding: boolean
+  /** What many want at once goes from one to the next, instead of from one to several at a time. */
+  readonly chains: boolean
+  /** A chunk for which a peer waits here is fetched as urgently as the peer wants it. */
+  readonly inheritance: boolean
+  /** A seed learns from bitfields who has what, so that it need not have sent it itself. */
+  readonly rebuilding: boolean
+  /** What others have read is fetched before the rest. */
+  readonly foresight: boolean
+  /** What nobody waits for is bounded by what is in flight from a node, not only on each connection. */
+  readonly sendWindow: boolean
+}
+
+export const allMechanisms: Mechanisms = {
+  deferral: true,
+  lateBinding: true,
+  chains: true,
+  inheritance: true,
+  rebuilding: true,
+  foresight: true,
+  sendWindow: true
+}

@@ -1,0 +1,93 @@
+import type { RequestClass, SendPolicy } from '../base/index.ts'
+
+interface Sending {
+  readonly peer: string
+  readonly bytes: number
+  /** When a byte of it was handed to the connection last. */
+  movedAt: number
+}
+
+/** At 40 Mbit/s what is in flight is 27 ms of the line (research/swarm-simulation.md, advice 5). */
+const windowBytesMin = 128 * 1024
+const windowMs = 25
+/** A frame that did not move for this long is at a machine that is too slow to count. */
+/** Background stands back for this long after something that somebody waited for … */
+const yieldMs = 300
+/** … but one frame in this time goes out all the same. */
+const floorMs = 1_000
+const slowMs = 500
+/** The rate is measured over spans of at least this, and forgotten slowly. */
+const spanMs = 100
+const rateKept = 0.9
+
+/**
+ * How much of what nobody waits for is on its way from this node, over all its connections: what has
+ * been handed to a connection cannot be overtaken by what somebody does wait for.
+ */
+export class SendWindow implements SendPolicy {
+  #sending = new Map<string, Sending>()
+  #bytesPerMs = 0
+  #spanBytes = 0
+  #spanFrom = 0
+  #urgentAt = -Infinity
+  #begunAt = -Infinity
+
+  mayBegin(peer: string, request: number, requestClass: RequestClass, now: number): boolean {
+    if (this.#sending.has(keyOf(peer, request))) return true
+    if (requestClass === 'background' && this.yields(now)) return false
+    let bytes = 0
+    for (const sending of this.#sending.values()) {
+      if (now - sending.movedAt <= slowMs) bytes += sending.bytes
+      // A slow machine holds no slot, and gets the next frame when it has taken this one.
+      else if (sending.peer === peer) return false
+    }
+    return bytes < Math.max(windowBytesMin, windowMs * this.#bytesPerMs)
+  }
+
+  yields(now: number): boolean {
+    return now - this.#urgentAt < yieldMs && now - this.#begunAt < floorMs
+  }
+
+  began(peer: string, request: number, bytes: number, now: number): void {
+    if (this.#sending.size === 0) {
+      this.#spanFrom = now
+      this.#spanBytes = 0
+    }
+    this.#begunAt = now
+    this.#sending.set(keyOf(peer, request), { peer, bytes, movedAt: now })
+  }
+
+  urgent(now: number): void {
+    this.#urgentAt = now
+  }
+
+  moved(peer: string, request: number, now: number): void {
+    const sending = this.#sending.get(keyOf(peer, request))
+    if (sending !== undefined) sending.movedAt = now
+  }
+
+  ended(peer: string, request: number, now: number): void {
+    const key = keyOf(peer, request)
+    const sending = this.#sending.get(key)
+    if (sending === undefined) return
+    this.#sending.delete(key)
+    this.#measure(sending.bytes, now)
+  }
+
+  gone(peer: string): void {
+    for (const [key, sending] of this.#sending) if (sending.peer === peer) this.#sending.delete(key)
+  }
+
+  #measure(bytes: number, now: number): void {
+    this.#spanBytes += bytes
+    const span = now - this.#spanFrom
+    if (span < spanMs) return
+    this.#bytesPerMs = Math.max(this.#bytesPerMs * rateKept, this.#spanBytes / span)
+    this.#spanFrom = now
+    this.#spanBytes = 0
+  }
+}
+
+function keyOf(peer: string, request: number): string {
+  return `${peer} ${request}`
+}

@@ -1,0 +1,209 @@
+import { limits } from '../../src/base/index.ts'
+import type { EventQueue } from './event-queue.ts'
+import { Port } from './port.ts'
+import { SimLink, type Unit } from './sim-link.ts'
+import type { SimNode } from './sim-node.ts'
+
+export interface NetworkOptions {
+  /** One way, any node to any node. */
+  readonly latencyMs: number
+  /** Bytes handed to one connection that nothing can overtake. */
+  readonly socketBufferBytes: number
+  /** The same over all connections of a node; 0 for no bound. */
+  readonly nodeBufferBytes: number
+  readonly burstBytes: number
+  /** Share of a line's rate that is left for payload. */
+  readonly payloadShare: number
+  /** Machines in a rack; 0 for no racks. */
+  readonly rackSize: number
+  /** Rate of a rack's line to the others, each way. */
+  readonly rackMbit: number
+}
+
+interface Rack {
+  readonly up: Port
+  readonly down: Port
+}
+
+/** The connections' turns at one node's line out. */
+interface Uplink {
+  readonly turns: SimLink[]
+  readonly queued: Set<SimLink>
+  busy: boolean
+}
+
+/** TCP, the encrypter and the hello take this many times there and back. */
+const roundTripsToConnect = 3
+/** The first packet of a unit follows its last one by no more than this. */
+const packetBytes = 1_500
+
+/** A switch that never blocks, lines that do, and connections that share them fairly. */
+export class Network {
+  readonly events: EventQueue
+  readonly options: NetworkOptions
+  #racks = new Map<number, Rack>()
+  #uplinks = new Map<SimNode, Uplink>()
+  #dials = new Map<string, ((link: SimLink | undefined) => void)[]>()
+
+  constructor(events: EventQueue, options: NetworkOptions) {
+    this.events = events
+    this.options = options
+  }
+
+  port(mbit: number): Port {
+    const { payloadShare, burstBytes } = this.options
+    return new Port(mbit * 125 * payloadShare, burstBytes)
+  }
+
+  /** Calls back with undefined when nobody answers. Joins a dial that is under way. */
+  connect(from: SimNode, to: SimNode, done: (link: SimLink | undefined) => void): void {
+    const known = from.links.get(to.id)
+    if (known !== undefined) {
+      done(known)
+      return
+    }
+    const key = `${from.id} ${to.id}`
+    const dialing = this.#dials.get(key)
+    if (dialing !== undefined) {
+      dialing.push(done)
+      return
+    }
+    this.#dials.set(key, [done])
+    const finish = (link: SimLink | undefined): void => {
+      const waiting = this.#dials.get(key) ?? []
+      this.#dials.delete(key)
+      for (const tell of waiting) tell(link)
+    }
+    const { latencyMs } = this.options
+    if (to.state !== 'up') {
+      // A dead process refuses at once; a machine that was cut off says nothing.
+      const delay = to.state === 'cut' ? limits.dialMs : 2 * latencyMs
+      this.events.after(delay, () => finish(undefined))
+      return
+    }
+    const { handshakeMs } = from.costs
+    const ready = Math.max(
+      from.processor.work(this.events.now, handshakeMs),
+      to.processor.work(this.events.now + latencyMs, handshakeMs)
+    )
+    const delay = roundTripsToConnect * 2 * latencyMs
+    this.events.at(ready + delay, () => finish(this.#join(from, to)))
+  }
+
+  disconnect(link: SimLink): void {
+    if (link.closed) return
+    const { other, owner } = link
+    link.closed = true
+    this.#forget(link)
+    // The far side learns of it unless the line is cut.
+    if (owner.state !== 'cut' && other.owner.state !== 'cut') {
+      this.events.after(this.options.latencyMs, () => this.#finish(other))
+    }
+  }
+
+  pushed(link: SimLink): void {
+    const uplink = this.#uplinkOf(link.owner)
+    if (!uplink.queued.has(link)) {
+      uplink.queued.add(link)
+      uplink.turns.push(link)
+    }
+    if (!uplink.busy) this.#transmit(uplink)
+  }
+
+  #join(from: SimNode, to: SimNode): SimLink | undefined {
+    if (from.state !== 'up' || to.state !== 'up') return undefined
+    const known = from.links.get(to.id)
+    if (known !== undefined) return known
+    const near = new SimLink(this, from, to)
+    const far = new SimLink(this, to, from)
+    near.other = far
+    far.other = near
+    from.links.set(to.id, near)
+    to.links.set(from.id, far)
+    to.onPeer(far)
+    from.onPeer(near)
+    return near.closed ? undefined : near
+  }
+
+  #forget(link: SimLink): void {
+    const { owner, peerId } = link
+    if (owner.links.get(peerId) !== link) return
+    owner.links.delete(peerId)
+    if (owner.state === 'up') owner.onGone(link)
+  }
+
+  #finish(link: SimLink): void {
+    if (link.closed) return
+    link.closed = true
+    this.#forget(link)
+  }
+
+  #uplinkOf(node: SimNode): Uplink {
+    const known = this.#uplinks.get(node)
+    if (known !== undefined) return known
+    const uplink: Uplink = { turns: [], queued: new Set(), busy: false }
+    this.#uplinks.set(node, uplink)
+    return uplink
+  }
+
+  /** One unit goes out; its link then takes its place behind the others. */
+  #transmit(uplink: Uplink): void {
+    const link = uplink.turns.shift()
+    const unit = link?.units.shift()
+    if (link === undefined) {
+      uplink.busy = false
+      return
+    }
+    if (link.units.length > 0) uplink.turns.push(link)
+    else uplink.queued.delete(link)
+    if (unit === undefined || link.closed) {
+      this.#transmit(uplink)
+      return
+    }
+    const { now } = this.events
+    const outAt = link.owner.up.pass(now, unit.bytes)
+    uplink.busy = true
+    this.events.at(outAt, () => this.#transmit(uplink))
+    this.events.at(this.#arrival(link, unit, now, outAt), () => this.#arrive(link, unit))
+  }
+
+  /** Bytes flow through every line on the way at once; the slowest or fullest decides. */
+  #arrival(link: SimLink, unit: Unit, now: number, outAt: number): number {
+    const { latencyMs } = this.options
+    const to = link.other.owner
+    const first = now + latencyMs + Math.min(packetBytes, unit.bytes) / link.owner.up.bytesPerMs
+    let last = outAt + latencyMs
+    const from = this.#rackOf(link.owner)
+    const into = this.#rackOf(to)
+    if (from !== into) {
+      if (from !== undefined) last = Math.max(last, from.up.pass(first, unit.bytes))
+      if (into !== undefined) last = Math.max(last, into.down.pass(first, unit.bytes))
+    }
+    const tail = Math.min(packetBytes, unit.bytes) / to.down.bytesPerMs
+    return Math.max(to.down.pass(first, unit.bytes), last + tail)
+  }
+
+  #arrive(link: SimLink, unit: Unit): void {
+    const { other, owner } = link
+    const to = other.owner
+    if (owner.state === 'cut' || to.state === 'cut') return
+    link.delivered(unit)
+    if (other.closed || to.state !== 'up') return
+    const { messageMs, megabyteMs } = to.costs
+    const cost = messageMs + (megabyteMs * unit.bytes) / 1e6
+    this.events.at(to.processor.work(this.events.now, cost), () => {
+      if (other.closed || to.state !== 'up') return
+      to.receive(other, unit)
+    })
+  }
+
+  #rackOf(node: SimNode): Rack | undefined {
+    const { rackSize, rackMbit } = this.options
+    if (rackSize === 0 || node.rack === undefined) return undefined
+    const known = this.#racks.get(node.rack)
+    if (known !== undefined) return known
+    const rack = { up: this.port(rackMbit), down: this.port(rackMbit) }
+    this.#racks.set(node.rack, rack)
+    return rack
+  }
+}
