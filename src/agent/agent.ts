@@ -45,6 +45,8 @@ export class Agent {
   readonly failed = Promise.withResolvers<never>()
   /** Resolves when the disk is complete and verified. */
   readonly completed = Promise.withResolvers<void>()
+  /** Resolves when the disk is complete and peers have been served for as long as was asked. */
+  readonly shared = Promise.withResolvers<void>()
   readonly #options: AgentOptions
   readonly #ticket: Ticket
   readonly #nbdAddress: NbdAddress
@@ -61,6 +63,7 @@ export class Agent {
   #nbd: NbdServer | undefined
   #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
+  #shareTimer: NodeJS.Timeout | undefined
 
   /** Throws ERR_TICKET_INVALID, ERR_ADDRESS_INVALID, ERR_NAME_INVALID, … for options that can never work. */
   constructor(options: AgentOptions) {
@@ -96,6 +99,7 @@ export class Agent {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the agent is stopping'))
     clearInterval(this.#identityTimer)
+    clearTimeout(this.#shareTimer)
     this.#reporter?.stop()
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
@@ -137,7 +141,7 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen } = this.#options
+    const { logger, listen, tuning } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
@@ -145,6 +149,7 @@ export class Agent {
       labKey,
       listen: listen ?? defaultListen,
       relay: this.#relay,
+      tuning,
       logger,
       onPeers: found => {
         for (const peer of found) this.#membership.learn(peer)
@@ -161,6 +166,7 @@ export class Agent {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
       },
+      onNeighbour: link => this.#session?.greet(link),
       onAlone: addresses => {
         this.#emit({ event: 'unreachable', seconds: seconds(), addresses })
       }
@@ -170,7 +176,14 @@ export class Agent {
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
     const { labKey } = this.#ticket
-    return new ImageFinder({ peering: this.#peering, labKey, image: this.#options.image, imageId })
+    const seedCount = this.#membership.seedCount
+    return new ImageFinder({
+      peering: this.#peering,
+      labKey,
+      image: this.#options.image,
+      imageId,
+      seedCount
+    })
   }
 
   #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
@@ -203,7 +216,7 @@ export class Agent {
   /** From here on the machine can work; the rest happens behind its back. */
   async #stream(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<void> {
     const manifest = await this.#manifest(image, foundRoot)
-    const { logger, image: asked } = this.#options
+    const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
     const completion = new Completion({
       disk: this.#disk,
@@ -222,6 +235,7 @@ export class Agent {
       relay: this.#relay,
       traffic: this.#traffic,
       random: systemRandom,
+      tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       onRelease: signed => this.#checkNewer(signed, image),
@@ -260,6 +274,19 @@ export class Agent {
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    const { shareMs = Infinity } = this.#options
+    if (shareMs === Infinity) return
+    this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
+  }
+
+  /** The disk is the machine's own; the peers have others to ask. */
+  async #leave(): Promise<void> {
+    clearInterval(this.#identityTimer)
+    this.#reporter?.stop()
+    this.#membership.stop()
+    await this.#peering.stop()
+    this.#emit({ event: 'unshared', seconds: seconds() })
+    this.shared.resolve()
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {

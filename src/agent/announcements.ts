@@ -10,12 +10,13 @@ export class Announcements {
   #imageId: ChunkId
   #itemCount: number
   #bitfield: () => Uint8Array
-  #listeners = new Set<Link>()
-  #news = new Map<number, boolean>()
-  /** Items that some machine has read, in that order, and those not passed on yet. */
+  /** Who was asked what it has; asked once a link. */
+  #greeted = new WeakSet<Link>()
+  #neighbours = new News(limits.haveIntervalMs)
+  /** A seed sends others to those who have a chunk. */
+  #seeds = new News(limits.haveSeedIntervalMs)
+  /** Items that some machine has read, in that order. */
   #read = new Set<number>()
-  #newlyRead: number[] = []
-  #timer: NodeJS.Timeout | undefined
 
   constructor(init: {
     readonly imageId: ChunkId
@@ -28,28 +29,61 @@ export class Announcements {
     this.#bitfield = () => init.bitfield()
   }
 
-  /** A seed wants the news too: it sends others to those who have a chunk. */
   greet(link: Link): void {
+    if (this.#greeted.has(link)) return
+    this.#greeted.add(link)
     link.send({ type: 'interest', imageId: this.#imageId, itemCount: this.#itemCount })
     if (link.certificate?.role !== 'seed') return
-    this.#listeners.add(link)
+    this.#seeds.listeners.add(link)
     // One that was restarted learns by it what it need not send again.
     this.#sendBitfield(link)
   }
 
   interested(link: Link, message: Extract<Message, { type: 'interest' }>): void {
     if (message.imageId !== this.#imageId || message.itemCount !== this.#itemCount) return
-    this.#listeners.add(link)
+    this.greet(link)
+    this.#neighbours.listeners.add(link)
     this.#sendBitfield(link)
-    this.#tellRead(link, [...this.#read])
+    for (const items of parts([...this.#read])) {
+      link.send({ type: 'read', imageId: this.#imageId, items })
+    }
   }
 
   /** This machine has read the item, or was told so of another: others will read it too. */
   read(item: number): void {
     if (this.#read.has(item)) return
     this.#read.add(item)
-    this.#newlyRead.push(item)
-    this.#timer ??= setTimeout(() => this.#flush(), limits.haveIntervalMs)
+    this.#neighbours.read.push(item)
+    this.#neighbours.wait(() => this.#flush(this.#neighbours))
+  }
+
+  changed(item: number, servable: boolean): void {
+    for (const news of [this.#neighbours, this.#seeds]) {
+      news.changed.set(item, servable)
+      news.wait(() => this.#flush(news))
+    }
+  }
+
+  gone(link: Link): void {
+    this.#neighbours.listeners.delete(link)
+    this.#seeds.listeners.delete(link)
+  }
+
+  stop(): void {
+    this.#neighbours.stop()
+    this.#seeds.stop()
+  }
+
+  #flush(news: News): void {
+    const { read, changed } = news.take()
+    const having = (wanted: boolean): number[] =>
+      [...changed].flatMap(([item, servable]) => (servable === wanted ? [item] : []))
+    const byType = { have: having(true), 'have-not': having(false), read } as const
+    for (const type of ['have', 'have-not', 'read'] as const) {
+      for (const items of parts(byType[type])) {
+        for (const link of news.listeners) link.send({ type, imageId: this.#imageId, items })
+      }
+    }
   }
 
   #sendBitfield(link: Link): void {
@@ -59,44 +93,37 @@ export class Announcements {
       link.send({ type: 'have-map', imageId: this.#imageId, first: at * 8, bits: part })
     }
   }
+}
 
-  changed(item: number, servable: boolean): void {
-    this.#news.set(item, servable)
-    this.#timer ??= setTimeout(() => this.#flush(), limits.haveIntervalMs)
+/** What is new since somebody was told last, and who is to be told. */
+class News {
+  readonly listeners = new Set<Link>()
+  readonly changed = new Map<number, boolean>()
+  readonly read: number[] = []
+  #intervalMs: number
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(intervalMs: number) {
+    this.#intervalMs = intervalMs
   }
 
-  gone(link: Link): void {
-    this.#listeners.delete(link)
+  wait(tell: () => void): void {
+    this.#timer ??= setTimeout(tell, this.#intervalMs)
+  }
+
+  take(): { changed: Map<number, boolean>; read: number[] } {
+    this.#timer = undefined
+    const taken = { changed: new Map(this.changed), read: [...this.read] }
+    this.changed.clear()
+    this.read.length = 0
+    return taken
   }
 
   stop(): void {
     clearTimeout(this.#timer)
   }
+}
 
-  #flush(): void {
-    this.#timer = undefined
-    this.#tell('have', true)
-    this.#tell('have-not', false)
-    this.#news.clear()
-    for (const link of this.#listeners) this.#tellRead(link, this.#newlyRead)
-    this.#newlyRead = []
-  }
-
-  #tellRead(link: Link, items: readonly number[]): void {
-    if (link.certificate?.role === 'seed') return
-    for (let at = 0; at < items.length; at += haveItemsMax) {
-      const part = items.slice(at, at + haveItemsMax)
-      link.send({ type: 'read', imageId: this.#imageId, items: part })
-    }
-  }
-
-  #tell(type: 'have' | 'have-not', servable: boolean): void {
-    const items = [...this.#news].flatMap(([item, now]) => (now === servable ? [item] : []))
-    for (let at = 0; at < items.length; at += haveItemsMax) {
-      const part = items.slice(at, at + haveItemsMax)
-      for (const link of this.#listeners) {
-        link.send({ type, imageId: this.#imageId, items: part })
-      }
-    }
-  }
+function* parts(items: readonly number[]): Generator<number[]> {
+  for (let at = 0; at < items.length; at += haveItemsMax) yield items.slice(at, at + haveItemsMax)
 }

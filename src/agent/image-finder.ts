@@ -16,6 +16,8 @@ export interface FoundImage {
 
 /** A peer that has not got the manifest root may have it soon: it is on its way there too. */
 const retryMs = 500
+/** Another seed may know what one does not: it has this long to be reached and to say so. */
+const otherSeedsMs = 3_000
 
 /**
  * The first minutes of a new machine, or the first milliseconds: asks the seeds what a name means,
@@ -29,9 +31,20 @@ export class ImageFinder implements PeeringSession {
   #found = Promise.withResolvers<FoundImage>()
   #asked = new Set<Link>()
   #retries = new Set<NodeJS.Timeout>()
+  #seedCount: number
+  /** Seeds that know no such image. */
+  #without = new Set<string>()
 
   /** `image` is a name, a name and tag, or a CID. */
-  constructor(init: { peering: Peering; labKey: Uint8Array; image: string; imageId?: ChunkId }) {
+  constructor(init: {
+    peering: Peering
+    labKey: Uint8Array
+    image: string
+    imageId?: ChunkId
+    /** How many seeds there may be. */
+    seedCount: number
+  }) {
+    this.#seedCount = init.seedCount
     this.#peering = init.peering
     this.#labKey = init.labKey
     this.#image = init.image
@@ -39,7 +52,7 @@ export class ImageFinder implements PeeringSession {
   }
 
   /**
-   * Waits for as long as nobody can answer. Rejects with ERR_IMAGE_UNKNOWN when a seed says that
+   * Waits for as long as nobody can answer. Rejects with ERR_IMAGE_UNKNOWN when the seeds say that
    * there is no such image, ERR_RELEASE_UNTRUSTED when the lab did not sign what it says.
    */
   async find(signal: AbortSignal): Promise<FoundImage> {
@@ -65,7 +78,7 @@ export class ImageFinder implements PeeringSession {
   onRelease(link: Link, signed: Uint8Array): void {
     if (this.#imageId !== undefined) return
     if (signed.length === 0) {
-      this.#found.reject(this.#unknown(link))
+      this.#lacks(link)
       return
     }
     try {
@@ -94,8 +107,7 @@ export class ImageFinder implements PeeringSession {
   onRefused(link: Link, id: ChunkId): void {
     this.#asked.delete(link)
     if (link.certificate?.role === 'seed' && idOfCidText(this.#image) === id) {
-      this.#found.reject(this.#unknown(link))
-      return
+      this.#lacks(link)
     }
     this.#later(() => this.#askRoot(link))
   }
@@ -127,6 +139,14 @@ export class ImageFinder implements PeeringSession {
     return Promise.resolve(undefined)
   }
 
+  #lacks(link: Link): void {
+    const isFirst = this.#without.size === 0
+    this.#without.add(link.peerId)
+    const unknown = (): void => this.#found.reject(this.#unknown(link))
+    if (this.#without.size >= this.#seedCount) unknown()
+    else if (isFirst) this.#later(unknown, otherSeedsMs)
+  }
+
   #askRoot(link: Link): void {
     if (this.#imageId === undefined || link.closed || this.#asked.has(link)) return
     this.#asked.add(link)
@@ -136,11 +156,11 @@ export class ImageFinder implements PeeringSession {
     })
   }
 
-  #later(work: () => void): void {
+  #later(work: () => void, ms = retryMs): void {
     const timer = setTimeout(() => {
       this.#retries.delete(timer)
       work()
-    }, retryMs)
+    }, ms)
     this.#retries.add(timer)
   }
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { BootswarmError, limits, type Logger } from '../base/index.ts'
-import type { PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
+import type { Link, PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
 
 export interface MembershipInit {
   readonly swarm: Swarm
@@ -12,6 +12,8 @@ export interface MembershipInit {
   readonly certificate: Uint8Array | undefined
   readonly peers: readonly PeerAddress[]
   onCertified(certificate: Uint8Array): void
+  /** A peer that was connected for an errand is one to exchange news with from now on. */
+  onNeighbour(link: Link): void
   /** Nobody can be reached; called again every few seconds while that lasts. */
   onAlone(seeds: readonly string[], why: string): void
 }
@@ -21,6 +23,8 @@ const finalCodes = new Set(['ERR_TICKET_INVALID', 'ERR_PEER_UNTRUSTED', 'ERR_FOR
 const retryMsMin = 200
 const retryMsMax = 5_000
 const aloneMs = 2_000
+/** One that does not answer holds up nobody else: the next round begins after this. */
+const roundMs = 1_000
 
 /**
  * Keeps this machine in the swarm: gets its certificate once, then connects to the seeds and to a
@@ -30,6 +34,8 @@ const aloneMs = 2_000
 export class Membership {
   #init: MembershipInit
   #known = new Map<string, PeerAddress>()
+  /** Those that this machine chose, or that chose it. */
+  #neighbours = new Set<string>()
   #seeds: readonly PeerAddress[]
   #stop = new AbortController()
   #certified: boolean
@@ -66,6 +72,23 @@ export class Membership {
     return this.#known.get(peerId) ?? this.#seeds.find(seed => seed.peerId === peerId)
   }
 
+  /**
+   * Neighbours tell each other what they have and read. A link that was made because a redirect named
+   * the peer carries requests and no news: with all of them the news of N machines is N² messages.
+   */
+  isNeighbour(peerId: string): boolean {
+    return this.#neighbours.has(peerId)
+  }
+
+  /** The peer has chosen this machine. */
+  chosenBy(peerId: string): void {
+    this.#neighbours.add(peerId)
+  }
+
+  get seedCount(): number {
+    return this.#seeds.length
+  }
+
   /** Resolves when stopped; rejects with what only the user can mend. */
   async run(): Promise<void> {
     let retryMs = retryMsMin
@@ -91,23 +114,40 @@ export class Membership {
   async #connectAll(): Promise<void> {
     if (!this.#certified && !(await this.#enrol())) return
     const { swarm } = this.#init
-    const missing = [...this.#seeds, ...this.#neighboursToTry()].filter(
-      peer => swarm.link(peer.peerId) === undefined
-    )
-    await Promise.all(
-      missing.map(peer =>
-        swarm.connect(peer).catch((error: unknown) => this.#failed(peer.peerId, error))
-      )
-    )
+    const seeds = this.#seeds.filter(seed => swarm.link(seed.peerId) === undefined)
+    const dials = [
+      ...seeds.map(seed => this.#connect(seed)),
+      ...this.#neighboursToTry().map(peer => this.#befriend(peer))
+    ]
+    await Promise.race([Promise.all(dials), this.#pause(roundMs)])
+  }
+
+  async #connect(peer: PeerAddress): Promise<boolean> {
+    try {
+      await this.#init.swarm.connect(peer)
+      return true
+    } catch (error) {
+      this.#failed(peer.peerId, error)
+      return false
+    }
+  }
+
+  async #befriend(peer: PeerAddress): Promise<void> {
+    const link = this.#init.swarm.link(peer.peerId)
+    this.#neighbours.add(peer.peerId)
+    if (link !== undefined) this.#init.onNeighbour(link)
+    else if (!(await this.#connect(peer))) this.#neighbours.delete(peer.peerId)
   }
 
   #neighboursToTry(): PeerAddress[] {
     const { swarm } = this.#init
     const seeds = new Set(this.#seeds.map(seed => seed.peerId))
-    const neighbours = swarm.links().filter(link => !seeds.has(link.peerId)).length
-    const free = Math.max(0, limits.neighboursMax - neighbours)
+    const isConnected = (peerId: string): boolean =>
+      this.#neighbours.has(peerId) && swarm.link(peerId) !== undefined
+    const count = swarm.links().filter(link => isConnected(link.peerId)).length
+    const free = Math.max(0, limits.neighboursMax - count)
     return [...this.#known.values()]
-      .filter(peer => swarm.link(peer.peerId) === undefined)
+      .filter(({ peerId }) => !isConnected(peerId) && !seeds.has(peerId))
       .reverse()
       .slice(0, free)
   }

@@ -1,5 +1,6 @@
 import type { Logger } from '../base/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
+import type { Tuning } from '../scheduler/index.ts'
 
 export interface AgentOptions {
   readonly ticket: string
@@ -18,6 +19,9 @@ export interface AgentOptions {
   readonly force?: boolean
   /** Switch to what the image's name means now. */
   readonly redeploy?: boolean
+  /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
+  readonly shareMs?: number
+  readonly tuning?: Tuning
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }

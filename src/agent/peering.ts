@@ -7,7 +7,7 @@ import {
   type RequestClass,
   type SigningKey
 } from '../base/index.ts'
-import { SendWindow, Serving, tickMs } from '../scheduler/index.ts'
+import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import {
   Downloads,
   Swarm,
@@ -42,6 +42,7 @@ export interface PeeringInit {
   readonly labKey: Uint8Array
   readonly listen: readonly string[]
   readonly relay: RelayCache
+  readonly tuning?: Tuning
   readonly logger: Logger
   onPeers(peers: readonly PeerAddress[]): void
 }
@@ -59,7 +60,7 @@ export class Peering {
   #init: PeeringInit
   #swarm!: Swarm
   #session: PeeringSession | undefined
-  #serving = new Serving('agent')
+  #serving: Serving
   #corrupt = new Map<string, number>()
   #heardAt = new Map<Link, number>()
   #pings: NodeJS.Timeout
@@ -90,6 +91,8 @@ export class Peering {
 
   private constructor(init: PeeringInit) {
     this.#init = init
+    const { mechanisms } = init.tuning ?? {}
+    this.#serving = new Serving('agent', mechanisms)
     const session = (): PeeringSession | undefined => this.#session
     this.downloads = new Downloads({
       onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
@@ -106,7 +109,7 @@ export class Peering {
     })
     this.uploads = new Uploads({
       policy: this.#serving,
-      window: new SendWindow(),
+      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
       onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',
@@ -206,6 +209,7 @@ export class Peering {
         return
       case 'pong':
       case 'more':
+      case 'seeds':
       case 'resolve':
       case 'report':
       case 'hello':

@@ -1,5 +1,13 @@
-import type { ChunkId, Frame, Logger, Random, RequestClass } from '../base/index.ts'
+import {
+  limits,
+  type ChunkId,
+  type Frame,
+  type Logger,
+  type Random,
+  type RequestClass
+} from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
+import type { Tuning } from '../scheduler/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import { Announcements } from './announcements.ts'
 import type { Items } from './items.ts'
@@ -18,6 +26,7 @@ export interface SessionInit {
   readonly relay: RelayCache
   readonly traffic: Traffic
   readonly random: Random
+  readonly tuning?: Tuning
   readonly logger: Logger
   /** The name that the image was asked for by; undefined when it was a CID. */
   readonly name: string | undefined
@@ -32,6 +41,8 @@ export class Session implements PeeringSession {
   readonly frames: LocalFrames
   #announcements: Announcements
   #init: SessionInit
+  /** The seeds that have the whole image. */
+  #seeds = new Set<Link>()
 
   constructor(init: SessionInit) {
     this.#init = init
@@ -86,9 +97,14 @@ export class Session implements PeeringSession {
   onPeer(link: Link): void {
     const role = link.certificate?.role ?? 'agent'
     this.transfer.apply({ type: 'peer', peer: link.peerId, role })
-    this.#announcements.greet(link)
+    if (role === 'seed' || this.#init.membership.isNeighbour(link.peerId)) this.greet(link)
     const { name } = this.#init
     if (role === 'seed' && name !== undefined) link.send({ type: 'resolve', request: 0, name })
+  }
+
+  /** From now on the peer is to tell what it has of the image. */
+  greet(link: Link): void {
+    this.#announcements.greet(link)
   }
 
   onRelease(_link: Link, signed: Uint8Array): void {
@@ -97,6 +113,7 @@ export class Session implements PeeringSession {
 
   onGone(link: Link): void {
     this.#announcements.gone(link)
+    if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
     this.transfer.apply({ type: 'gone', peer: link.peerId })
   }
 
@@ -109,10 +126,12 @@ export class Session implements PeeringSession {
     const peer = link.peerId
     switch (message.type) {
       case 'interest':
+        this.#init.membership.chosenBy(peer)
         this.#announcements.interested(link, message)
         return
       case 'have-all':
         this.transfer.apply({ type: 'has-all', peer })
+        if (link.certificate?.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
         return
       case 'have-map':
         this.transfer.apply({ type: 'has-map', peer, first: message.first, bits: message.bits })
@@ -172,6 +191,13 @@ export class Session implements PeeringSession {
 
   load(id: ChunkId): Promise<Frame | undefined> {
     return this.frames.load(id)
+  }
+
+  /** Several seeds share the chunks: each is told who the others are. */
+  #tellSeeds(links: ReadonlySet<Link>): void {
+    const { imageId } = this.#init.items.manifest.root
+    const seeds = [...links].map(link => link.peerId).slice(0, limits.addressesPerPeerMax)
+    for (const link of links) link.send({ type: 'seeds', imageId, seeds })
   }
 
   #learn(link: Link, items: readonly number[]): void {

@@ -8,7 +8,13 @@ import {
 } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import { zeroId } from '../image/index.ts'
-import { Fetching, tickMs, type FetchAction, type FetchEvent } from '../scheduler/index.ts'
+import {
+  Fetching,
+  tickMs,
+  type FetchAction,
+  type FetchEvent,
+  type Tuning
+} from '../scheduler/index.ts'
 import type { Downloads, Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import type { Items } from './items.ts'
 import { keepPage } from './kept-manifest.ts'
@@ -33,6 +39,7 @@ export interface TransferInit {
   readonly network: TransferNetwork
   readonly traffic: Traffic
   readonly random: Random
+  readonly tuning?: Tuning
   readonly logger: Logger
   /** The plain bytes of a chunk that this disk holds at another position, if any. */
   localPlain(id: ChunkId): Promise<Uint8Array | undefined>
@@ -62,7 +69,11 @@ export class Transfer {
 
   constructor(init: TransferInit) {
     this.#init = init
-    this.#fetching = new Fetching({ itemCount: init.items.count, random: init.random })
+    this.#fetching = new Fetching({
+      itemCount: init.items.count,
+      random: init.random,
+      ...init.tuning
+    })
     this.#tick = setInterval(() => this.apply({ type: 'tick' }), tickMs)
   }
 
@@ -147,7 +158,7 @@ export class Transfer {
     this.#answered(id, item => ({ type: 'redirected', peer: link.peerId, item, to: peers }))
   }
 
-  /** Settles when the bytes are needed no more; never rejects. */
+  /** A seed has picked a chunk to send. */
   given(link: Link, id: ChunkId): void {
     const item = this.#init.items.itemOf(id)
     // Of a page that is not here yet: it could not be placed.
@@ -160,6 +171,7 @@ export class Transfer {
     this.#answered(id, item => ({ type: 'awaited', item, class: requestClass }))
   }
 
+  /** Settles when the bytes are needed no more; never rejects. */
   arrived(link: Link, id: ChunkId, plain: Uint8Array, frame: Frame): Promise<void> {
     const { network, traffic, items } = this.#init
     traffic.received(link.certificate?.role ?? 'agent', frame.bytes.length)

@@ -97,6 +97,8 @@ export const limits = {
   peersKnownMax: 256,
   /** Haves are collected this long: 300 ms slowed the simulated lab, 75 ms is enough for it. */
   haveIntervalMs: 75,
+  /** Seeds, which hear from everybody, are told in fewer messages; a first copy lapses later than this. */
+  haveSeedIntervalMs: 300,
   /** A read that nobody could answer for this long is worth a line on the console. */
   starvedMs: 2_000,
   pingIntervalMs: 2_000,

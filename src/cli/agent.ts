@@ -6,15 +6,18 @@ import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
+import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
+import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand {
+interface AgentCommand extends TuningOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
   readonly nbd: string
   readonly name?: string
   readonly until: string
+  readonly share?: string
   readonly metadata?: string
   readonly listen?: readonly string[]
   readonly writes: string
@@ -26,7 +29,7 @@ interface AgentCommand {
 }
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('agent')
     .description('Show an image as a block device at once, and stream it onto a local disk')
     .requiredOption('--ticket <ticket>', "what 'bootswarm ticket' printed")
@@ -35,6 +38,10 @@ export function register(program: Command): void {
     .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
+    .option(
+      '--share <until-stopped|minutes|never>',
+      'for how long a complete machine serves its peers (default: until it ends)'
+    )
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
@@ -44,6 +51,7 @@ export function register(program: Command): void {
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
+  addTuning(command)
 }
 
 async function run(options: AgentCommand): Promise<void> {
@@ -54,9 +62,12 @@ async function run(options: AgentCommand): Promise<void> {
       `--writes ${options.writes} is not available yet; only --writes keep is`
     )
   }
+  const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    shareMs,
+    tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
@@ -66,7 +77,9 @@ async function run(options: AgentCommand): Promise<void> {
     const started = agent.start()
     started.catch(() => {})
     await Promise.race([started, stopped])
-    const ends = isUntilComplete ? [agent.completed.promise] : []
+    // Whoever says for how long to share wants the machine to stay that long.
+    const shared = shareMs === undefined ? agent.completed.promise : agent.shared.promise
+    const ends = isUntilComplete ? [shared] : []
     await Promise.race([stopped, agent.failed.promise, ...ends])
   } finally {
     await agent.stop()
@@ -121,6 +134,9 @@ function sayToPeople(): (event: AgentEvent) => void {
           `every chunk is here after ${event.seconds} s: ${formatBytes(event.bytesFromSeed)} from seeds, ` +
             `${formatBytes(event.bytesFromPeers)} from peers; verifying`
         )
+        return
+      case 'unshared':
+        printLine(`the disk is complete and no longer shared with peers, as --share asked`)
         return
       case 'complete':
         printLine(`complete and verified after ${event.seconds} s`)

@@ -4,18 +4,20 @@ import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
 import { printEvent, printLine } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
+import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface SeedCommand {
+interface SeedCommand extends TuningOptions {
   readonly store: string
   readonly listen?: readonly string[]
   readonly http: string
+  readonly as?: string
   readonly json?: boolean
 }
 
 const httpDefault = `127.0.0.1:${limits.seedHttpPort}`
 
 export function register(program: Command): void {
-  program
+  const command = program
     .command('seed')
     .description('Serve the images of a store to a lab')
     .option('--store <dir>', 'the store; made if it does not exist', './.bootswarm')
@@ -24,12 +26,15 @@ export function register(program: Command): void {
       `where machines reach it (default: every address, TCP port ${limits.seedPort})`
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
+    .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
       const seed = await Seed.start({
         storeDir: options.store,
         listen: options.listen,
         http: parseHostPort('--http', options.http),
+        as: options.as,
+        tuning: readTuning(options),
         logger: createLogger({ name: 'seed' })
       })
       const emit = options.json === true ? printEvent : sayToPeople
@@ -40,6 +45,7 @@ export function register(program: Command): void {
       await seed.stop()
       emit({ event: 'stopped', seconds: seconds() })
     })
+  addTuning(command)
 }
 
 /** ERR_USAGE naming the option. */

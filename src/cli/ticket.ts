@@ -6,6 +6,7 @@ import { printEvent, printLine } from './output.ts'
 interface TicketCommand {
   readonly store: string
   readonly ttl: string
+  readonly also?: readonly string[]
   readonly json?: boolean
 }
 
@@ -18,10 +19,11 @@ export function register(program: Command): void {
     .description('Print a ticket: the one string that lets a machine join the lab')
     .option('--store <dir>', 'the store of the seed', './.bootswarm')
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
+    .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
     .option('--json', 'print one JSON object a line')
     .action(async (options: TicketCommand) => {
       const expiresMs = Date.now() + parseTtl(options.ttl)
-      const ticket = await makeTicket(options.store, expiresMs)
+      const ticket = await makeTicket(options.store, expiresMs, options.also)
       if (options.json !== true) printLine(ticket)
       else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
     })

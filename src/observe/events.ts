@@ -121,6 +121,10 @@ export const eventCatalogue = {
     },
     present: { meaning: 'Every chunk has been hashed and written.', fields: finished },
     complete: { meaning: 'The disk is complete and verified.', fields: finished },
+    unshared: {
+      meaning: 'The disk is complete and peers are not served any more, as --share asked.',
+      fields: { seconds }
+    },
     ...ofEveryProcess
   }
 } as const satisfies Record<string, Record<string, EventDescription>>

@@ -25,3 +25,11 @@ export const allMechanisms: Mechanisms = {
   foresight: true,
   sendWindow: true
 }
+
+/** What benches change to show what a rule is worth; nobody else should. */
+export interface Tuning {
+  /** Those not named are on. */
+  readonly mechanisms?: Partial<Mechanisms>
+  /** A request that stands still for this long is made elsewhere. */
+  readonly fallbackMs?: number
+}

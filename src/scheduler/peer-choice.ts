@@ -75,6 +75,15 @@ export class PeerChoice {
     return takes
   }
 
+  /** A seed that is to pick nothing for us yet, whatever else it was asked for. */
+  takeOne(now: number): string | undefined {
+    const peer = this.#peers
+      .all()
+      .find(({ role, takes, spentUntil }) => role === 'seed' && takes === 0 && now >= spentUntil)
+    if (peer !== undefined) peer.takes += 1
+    return peer?.id
+  }
+
   #findAble(item: number, now: number): void {
     this.#agents.length = 0
     this.#seeds.length = 0

@@ -1,4 +1,5 @@
 import type { RequestClass, SendPolicy } from '../base/index.ts'
+import { Yielding } from './yielding.ts'
 
 interface Sending {
   readonly peer: string
@@ -11,10 +12,6 @@ interface Sending {
 const windowBytesMin = 128 * 1024
 const windowMs = 25
 /** A frame that did not move for this long is at a machine that is too slow to count. */
-/** Background stands back for this long after something that somebody waited for … */
-const yieldMs = 300
-/** … but one frame in this time goes out all the same. */
-const floorMs = 1_000
 const slowMs = 500
 /** The rate is measured over spans of at least this, and forgotten slowly. */
 const spanMs = 100
@@ -29,8 +26,7 @@ export class SendWindow implements SendPolicy {
   #bytesPerMs = 0
   #spanBytes = 0
   #spanFrom = 0
-  #urgentAt = -Infinity
-  #begunAt = -Infinity
+  #yielding = new Yielding()
 
   mayBegin(peer: string, request: number, requestClass: RequestClass, now: number): boolean {
     if (this.#sending.has(keyOf(peer, request))) return true
@@ -45,7 +41,7 @@ export class SendWindow implements SendPolicy {
   }
 
   yields(now: number): boolean {
-    return now - this.#urgentAt < yieldMs && now - this.#begunAt < floorMs
+    return this.#yielding.yields(now)
   }
 
   began(peer: string, request: number, bytes: number, now: number): void {
@@ -53,12 +49,12 @@ export class SendWindow implements SendPolicy {
       this.#spanFrom = now
       this.#spanBytes = 0
     }
-    this.#begunAt = now
+    this.#yielding.began(now)
     this.#sending.set(keyOf(peer, request), { peer, bytes, movedAt: now })
   }
 
   urgent(now: number): void {
-    this.#urgentAt = now
+    this.#yielding.urgent(now)
   }
 
   moved(peer: string, request: number, now: number): void {

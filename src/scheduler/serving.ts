@@ -79,6 +79,9 @@ export class Serving implements ServePolicy, GivePolicy {
     if (!this.#firstCopies.has(imageId)) this.#firstCopies.set(imageId, new FirstCopies(ids))
   }
 
+  /** Which seeds hold the image besides this one, whose peer id is `self`. */
+  seeds(_imageId: ChunkId, _self: string, _others: readonly string[]): void {}
+
   offers(imageId: ChunkId): boolean {
     return this.#firstCopies.has(imageId)
   }

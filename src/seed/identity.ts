@@ -1,5 +1,11 @@
 import { networkInterfaces } from 'node:os'
-import { generateSigningKey, limits, signingKeyFromSeed, type SigningKey } from '../base/index.ts'
+import {
+  BootswarmError,
+  generateSigningKey,
+  limits,
+  signingKeyFromSeed,
+  type SigningKey
+} from '../base/index.ts'
 import type { Store } from '../store/index.ts'
 import { peerIdOf } from '../swarm/index.ts'
 
@@ -7,13 +13,22 @@ import { peerIdOf } from '../swarm/index.ts'
 // that it had when it last ran, for tickets that are made while it does not.
 
 const keyName = 'seed-key'
+const nameMax = 64
 const addressesName = 'seed-addresses'
 
-export async function seedKey(store: Store): Promise<SigningKey> {
-  const known = await store.readSecret(keyName)
+/** `as` tells the seeds apart that run on copies of one store: two with one key would be one peer. */
+export async function seedKey(store: Store, as?: string): Promise<SigningKey> {
+  if (as !== undefined && !(/^[a-z0-9-]+$/.test(as) && as.length <= nameMax)) {
+    throw new BootswarmError(
+      'ERR_USAGE',
+      `--as ${as} is not a name of lower-case letters, digits and hyphens`
+    )
+  }
+  const secret = as === undefined ? keyName : `${keyName}-${as}`
+  const known = await store.readSecret(secret)
   if (known !== undefined) return signingKeyFromSeed(known)
   const key = generateSigningKey()
-  await store.writeSecret(keyName, key.seed)
+  await store.writeSecret(secret, key.seed)
   return key
 }
 

@@ -9,7 +9,7 @@ import {
 } from '../base/index.ts'
 import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
 import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
-import { SendWindow, Serving, tickMs } from '../scheduler/index.ts'
+import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import { openOrCreateStore, type Store } from '../store/index.ts'
 import {
   issueCertificate,
@@ -19,6 +19,7 @@ import {
   type MachineReport,
   type Message
 } from '../swarm/index.ts'
+import { Brothers } from './brothers.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
 import { ServedImages } from './images.ts'
@@ -29,6 +30,9 @@ export interface SeedOptions {
   /** Multiaddrs; the default is every address of the host at the default port. */
   readonly listen?: readonly string[]
   readonly http: { readonly host: string; readonly port: number }
+  /** Tells the seeds of one lab apart that run on copies of one store. */
+  readonly as?: string
+  readonly tuning?: Tuning
   readonly logger: Logger
 }
 
@@ -41,9 +45,11 @@ export const defaultListen = [
 export class Seed {
   readonly #store: Store
   readonly #logger: Logger
+  readonly #as: string | undefined
   readonly #machines = new Machines(systemClock)
   readonly #introductions = new Introductions(systemRandom)
-  readonly #serving = new Serving('seed')
+  readonly #serving: Serving
+  readonly #brothers: Brothers
   readonly #images: ServedImages
   readonly #uploads: Uploads
   readonly #startedAt = systemClock.now()
@@ -55,7 +61,7 @@ export class Seed {
   /** Throws what openStore, Swarm.start and startControlApi throw; nothing is left running then. */
   static async start(options: SeedOptions): Promise<Seed> {
     const store = await openOrCreateStore(options.storeDir)
-    const seed = new Seed(store, options.logger)
+    const seed = new Seed(store, options)
     try {
       // The control socket first: it also makes sure that no other seed serves this store.
       seed.#api = await startControlApi({
@@ -71,13 +77,17 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, logger: Logger) {
+  private constructor(store: Store, { logger, tuning, as }: SeedOptions) {
     this.#store = store
     this.#logger = logger
+    this.#as = as
+    const { mechanisms } = tuning ?? {}
+    this.#serving = new Serving('seed', mechanisms)
+    this.#brothers = new Brothers((imageId, seeds) => this.#share(imageId, seeds))
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
       policy: this.#serving,
-      window: new SendWindow(),
+      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
       giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),
@@ -127,7 +137,7 @@ export class Seed {
 
   async #join(listen: readonly string[]): Promise<void> {
     const store = this.#store
-    const key = await seedKey(store)
+    const key = await seedKey(store, this.#as)
     this.#swarm = await Swarm.start({
       key,
       labKey: store.lab.publicKey,
@@ -175,6 +185,9 @@ export class Seed {
         return
       case 'have-map':
         this.#learn(link, message.imageId, itemsOfMap(message.first, message.bits))
+        return
+      case 'seeds':
+        this.#brothers.told(link, message.imageId, message.seeds)
         return
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
@@ -236,6 +249,12 @@ export class Seed {
       this.#serving.offer(imageId, shuffled([...manifest.distinctChunks()].map(({ id }) => id)))
   }
 
+  /** Each seed first gives the chunks whose home it is among those that hold the image. */
+  #share(imageId: ChunkId, seeds: readonly string[]): void {
+    const others = seeds.filter(peerId => peerId !== this.#swarm.peerId)
+    this.#serving.seeds(imageId, this.#swarm.peerId, others)
+  }
+
   #learn(link: Link, imageId: ChunkId, items: readonly number[]): void {
     this.#images
       .manifest(imageId)
@@ -251,6 +270,7 @@ export class Seed {
   #gone(link: Link): void {
     this.#uploads.gone(link)
     this.#introductions.gone(link)
+    this.#brothers.gone(link)
     this.#machines.left(link.peerId)
   }
 

@@ -1,4 +1,4 @@
-import { limits } from '../base/index.ts'
+import { BootswarmError, limits } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
 import { openStore } from '../store/index.ts'
 import { encodeTicket, ticketSecret } from '../swarm/index.ts'
@@ -6,16 +6,22 @@ import { expectedAddresses } from './identity.ts'
 
 /**
  * A ticket for the lab of a store, naming the running seed's addresses, else those where a seed of
- * this store is expected. Rejects as openStore does.
+ * this store is expected. `also` are addresses of other seeds of the lab; ERR_USAGE for one that names
+ * no peer. Rejects as openStore does.
  */
-export async function makeTicket(storeDir: string, expiresMs: number): Promise<string> {
+export async function makeTicket(
+  storeDir: string,
+  expiresMs: number,
+  also: readonly string[] = []
+): Promise<string> {
+  const others = also.map(checkedAddress)
   const store = await openStore(storeDir)
   try {
     const running = await askSeed(storeDir).catch(() => undefined)
     const seeds = running?.seed.addresses ?? (await expectedAddresses(store))
     return encodeTicket({
       labKey: store.lab.publicKey,
-      seeds: forOthers(seeds),
+      seeds: [...forOthers(seeds), ...others],
       expiresMs,
       secret: ticketSecret(store.enrolSecret, expiresMs)
     })
@@ -28,4 +34,12 @@ export async function makeTicket(storeDir: string, expiresMs: number): Promise<s
 function forOthers(addresses: readonly string[]): readonly string[] {
   const reachable = addresses.filter(address => !/^\/(ip4\/127\.|ip6\/::1\/)/.test(address))
   return (reachable.length > 0 ? reachable : addresses).slice(0, limits.addressesPerPeerMax)
+}
+
+function checkedAddress(text: string): string {
+  if (/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}\/p2p\/[A-Za-z0-9]+$/.test(text)) return text
+  throw new BootswarmError(
+    'ERR_USAGE',
+    `--also ${text} is not an address such as /ip4/192.0.2.7/tcp/4910/p2p/12D3…; a seed prints its own when it starts`
+  )
 }

@@ -1,10 +1,4 @@
-import {
-  BootswarmError,
-  limits,
-  type ChunkId,
-  type Frame,
-  type RequestClass
-} from '../base/index.ts'
+import { BootswarmError, type ChunkId, type Frame, type RequestClass } from '../base/index.ts'
 import { Verifier, type IncomingFrame } from '../image/index.ts'
 import type { Link } from './link.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
@@ -49,6 +43,8 @@ export class Downloads {
   #verifier = new Verifier()
   #next = 1
   #open = new Map<number, Download>()
+  /** Link → chunk → the request that asks for it there. */
+  #byChunk = new Map<Link, Map<ChunkId, number>>()
   /** Cancelled, but the peer may not know yet: request → bytes it may still send. */
   #cancelled = new Map<number, { link: Link; allowance: number }>()
 
@@ -76,6 +72,7 @@ export class Downloads {
         incoming: undefined,
         received: 0
       })
+      this.#index(link, id, request)
     } else {
       known[1].class = requestClass
     }
@@ -176,6 +173,7 @@ export class Downloads {
     const { link } = download
     if (message.type === 'give' && message.id !== undefined) {
       download.id = message.id
+      this.#index(link, message.id, request)
       this.#handlers.onGiven?.(link, message.id)
       return
     }
@@ -186,8 +184,22 @@ export class Downloads {
     this.#handlers.onNoMore?.(link)
   }
 
-  #drop(request: number, { incoming }: Download): void {
+  #index(link: Link, id: ChunkId, request: number): void {
+    const requests = this.#byChunk.get(link) ?? new Map<ChunkId, number>()
+    this.#byChunk.set(link, requests.set(id, request))
+  }
+
+  #close(request: number, { link, id }: Download): void {
     this.#open.delete(request)
+    const requests = this.#byChunk.get(link)
+    if (id === undefined || requests?.get(id) !== request) return
+    requests.delete(id)
+    if (requests.size === 0) this.#byChunk.delete(link)
+  }
+
+  #drop(request: number, download: Download): void {
+    this.#close(request, download)
+    const { incoming } = download
     if (incoming !== undefined) this.#verifier.release(incoming)
   }
 
@@ -220,7 +232,7 @@ export class Downloads {
     download.received += bytes.length
     this.#handlers.onProgress(link, id, bytes.length)
     if (download.received < length) return
-    this.#open.delete(request)
+    this.#close(request, download)
     link.send({ type: 'got', request })
     void this.#verify(link, id, incoming)
   }
@@ -261,10 +273,9 @@ export class Downloads {
   }
 
   #find(link: Link, id: ChunkId): [number, Download] | undefined {
-    for (const entry of this.#open) {
-      if (entry[1].link === link && entry[1].id === id) return entry
-    }
-    return undefined
+    const request = this.#byChunk.get(link)?.get(id)
+    const download = request === undefined ? undefined : this.#open.get(request)
+    return request === undefined || download === undefined ? undefined : [request, download]
   }
 }
 
@@ -272,6 +283,3 @@ function asCorrupt(error: unknown): BootswarmError {
   if (error instanceof BootswarmError) return error
   return new BootswarmError('ERR_CHUNK_CORRUPT', 'a frame could not be decoded', { cause: error })
 }
-
-/** What a manifest block may take on the wire; chunks are bounded by their image's chunk size. */
-export const blockLengthMax = limits.manifestBlockBytesMax

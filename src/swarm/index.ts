@@ -4,7 +4,7 @@ export {
   openCertificate,
   type Certificate
 } from './certificate.ts'
-export { blockLengthMax, Downloads, type DownloadHandlers } from './downloads.ts'
+export { Downloads, type DownloadHandlers } from './downloads.ts'
 export type { EnrolmentRequest } from './enrolment.ts'
 export type { Link } from './link.ts'
 export { peerIdOf } from './node.ts'

@@ -72,6 +72,8 @@ export type Message =
   | { readonly type: 'have-not'; readonly imageId: ChunkId; readonly items: readonly number[] }
   /** Items that a machine has read, in that order: others that boot the same image soon will. */
   | { readonly type: 'read'; readonly imageId: ChunkId; readonly items: readonly number[] }
+  /** Peer ids of the seeds that hold the whole image, as the sender sees it: they share its chunks. */
+  | { readonly type: 'seeds'; readonly imageId: ChunkId; readonly seeds: readonly string[] }
   | { readonly type: 'peers'; readonly peers: readonly PeerAddress[] }
   | { readonly type: 'ping'; readonly nonce: number }
   | { readonly type: 'pong'; readonly nonce: number }

@@ -1,7 +1,6 @@
 import {
   BootswarmError,
   limits,
-  requestClasses,
   type ChunkId,
   type Clock,
   type Frame,
@@ -14,6 +13,8 @@ import {
   type ServePolicy
 } from '../base/index.ts'
 import type { Link } from './link.ts'
+import { SendQueue, type Upload } from './send-queue.ts'
+import { Takers } from './takers.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
 
 /** Where this node's frames come from. */
@@ -23,27 +24,10 @@ export interface FrameSource {
   load(id: ChunkId): Promise<Frame | undefined>
 }
 
-interface Upload {
-  readonly link: Link
-  readonly request: number
-  readonly id: ChunkId
-  class: RequestClass
-  state: 'waiting' | 'queued' | 'loading' | 'ready'
-  /** The peer knows that it will be served. */
-  isAccepted: boolean
-  frame: Frame | undefined
-  offset: number
-}
-
 /** After this many bytes in one go the event loop gets its turn. */
 const burstBytes = 256 * 1024
 
-/** A peer that takes whatever it is given. */
-interface Taker {
-  readonly link: Link
-  readonly request: number
-  readonly imageId: ChunkId
-}
+const later = { kind: 'later' } as const
 
 export interface UploadsInit {
   readonly policy: ServePolicy
@@ -71,11 +55,10 @@ export class Uploads {
   bytesSent = 0
   #init: UploadsInit
   #byLink = new Map<Link, Map<number, Upload>>()
-  /** Links with uploads, and whose turn is next among them. */
-  #links: Link[] = []
-  /** Those who take one more, in the order in which they said so. */
-  #takers: Taker[] = []
-  #turn = 0
+  #queue = new SendQueue()
+  /** Chunk → who waits for it. */
+  #waiting = new Map<ChunkId, Set<Upload>>()
+  #takers = new Takers()
   #pumping = false
   /** The highest request number that a link has used; each is higher than those before it. */
   #newest = new WeakMap<Link, number>()
@@ -89,7 +72,7 @@ export class Uploads {
     const uploads = this.#byLink.get(link)
     const known = uploads?.get(message.request)
     if (known !== undefined) {
-      known.class = message.class
+      this.#reclass(known, message.class)
       if (known.state === 'waiting') this.#init.onAwaited?.(known.id, known.class)
       return
     }
@@ -112,16 +95,18 @@ export class Uploads {
   more(link: Link, { request, imageId }: Extract<Message, { type: 'more' }>): void {
     if (request <= (this.#newest.get(link) ?? -1)) return
     this.#newest.set(link, request)
-    const open = this.#takers.filter(taker => taker.link === link).length
-    if (open + (this.#byLink.get(link)?.size ?? 0) >= limits.requestsPerPeerMax) {
+    if (
+      this.#takers.count(link) + (this.#byLink.get(link)?.size ?? 0) >=
+      limits.requestsPerPeerMax
+    ) {
       throw tooManyRequests(link)
     }
-    this.#takers.push({ link, request, imageId })
+    this.#takers.add({ link, request, imageId })
     this.#pump()
   }
 
   cancel(link: Link, request: number): void {
-    this.#takers = this.#takers.filter(taker => taker.link !== link || taker.request !== request)
+    this.#takers.delete(link, request)
     const upload = this.#byLink.get(link)?.get(request)
     if (upload !== undefined) this.#refuse(upload, 'given-up')
     this.got(link, request)
@@ -135,7 +120,11 @@ export class Uploads {
 
   /** A promised chunk is here now: those who wait for it get it. */
   arrived(id: ChunkId): void {
-    for (const upload of this.#waitingFor(id)) upload.state = 'queued'
+    for (const upload of this.#waitingFor(id)) {
+      this.#forget(upload)
+      upload.state = 'queued'
+      this.#add(upload)
+    }
     this.#pump()
   }
 
@@ -150,8 +139,8 @@ export class Uploads {
   }
 
   gone(link: Link): void {
-    this.#forgetLink(link)
-    this.#takers = this.#takers.filter(taker => taker.link !== link)
+    for (const upload of [...(this.#byLink.get(link)?.values() ?? [])]) this.#forget(upload)
+    this.#takers.gone(link)
     this.#init.window?.gone(link.peerId)
     this.#init.policy.gone(link.peerId)
   }
@@ -202,7 +191,10 @@ export class Uploads {
 
   #refuse(upload: Upload, reason: RefusalReason): void {
     this.#forget(upload)
-    this.#init.policy.dropped(upload.link.peerId, upload.id)
+    const { peerId } = upload.link
+    this.#init.policy.dropped(peerId, upload.id)
+    // Its place, if it had one: a gift that cannot be loaded would else hold it for ever.
+    this.#init.window?.ended(peerId, upload.request, this.#init.clock.now())
     upload.link.send({ type: 'refuse', request: upload.request, reason })
   }
 
@@ -212,7 +204,7 @@ export class Uploads {
     this.#pumping = true
     let burst = 0
     for (;;) {
-      const upload = this.#nextReady()
+      const upload = this.#queue.next(line => this.#firstOf(line))
       if (upload === undefined && this.#give()) continue
       if (upload === undefined) break
       burst += this.#sendSegment(upload)
@@ -228,23 +220,6 @@ export class Uploads {
     this.#pumping = false
   }
 
-  #nextReady(): Upload | undefined {
-    for (const wanted of requestClasses) {
-      for (let step = 0; step < this.#links.length; step += 1) {
-        const turn = (this.#turn + step) % this.#links.length
-        const link = this.#links[turn]
-        if (link === undefined) continue
-        // An urgent frame is loaded while the link is still full, so that nothing goes before it then.
-        if (!link.writable && wanted !== 'urgent') continue
-        const upload = this.#firstOf(link, wanted)
-        if (upload === undefined || !link.writable) continue
-        this.#turn = turn + 1
-        return upload
-      }
-    }
-    return undefined
-  }
-
   /**
    * Somebody who takes one more is given it, when nothing else is to be sent. False when nobody can
    * be given anything now.
@@ -252,14 +227,16 @@ export class Uploads {
   #give(): boolean {
     const { giving, window, clock } = this.#init
     const now = clock.now()
-    if (giving === undefined || this.#hasUrgent()) return false
-    for (const taker of this.#takers) {
+    if (giving === undefined || this.#queue.hasUrgent) return false
+    for (const taker of this.#takers.first()) {
       const { link, request, imageId } = taker
-      if (!link.writable || window?.mayBegin(link.peerId, request, 'background', now) === false)
+      const mayBegin = window?.mayBegin(link.peerId, request, 'background', now) ?? true
+      const gift = link.writable && mayBegin ? giving.next(link.peerId, imageId, now) : later
+      if (gift.kind === 'later') {
+        this.#takers.passedOver(taker)
         continue
-      const gift = giving.next(link.peerId, imageId, now)
-      if (gift.kind === 'later') continue
-      this.#takers = this.#takers.filter(other => other !== taker)
+      }
+      this.#takers.delete(link, request)
       if (gift.kind === 'none') {
         link.send({ type: 'refuse', request, reason: 'not-held' })
         return true
@@ -283,26 +260,16 @@ export class Uploads {
     return false
   }
 
-  #hasUrgent(): boolean {
-    for (const uploads of this.#byLink.values()) {
-      for (const upload of uploads.values()) {
-        if (upload.class === 'urgent' && upload.state !== 'waiting') return true
-      }
-    }
-    return false
-  }
-
   #mayBegin(upload: Upload): boolean {
     const { window, clock } = this.#init
     if (window === undefined || upload.class === 'urgent' || upload.offset > 0) return true
     return window.mayBegin(upload.link.peerId, upload.request, upload.class, clock.now())
   }
 
-  /** The first upload of that class that can move; starts the loading of the next that cannot yet. */
-  #firstOf(link: Link, wanted: RequestClass): Upload | undefined {
+  /** The first upload that can move; starts the loading of the next that cannot yet. */
+  #firstOf(line: Iterable<Upload>): Upload | undefined {
     let ahead = 0
-    for (const upload of this.#byLink.get(link)?.values() ?? []) {
-      if (upload.class !== wanted || upload.state === 'waiting') continue
+    for (const upload of line) {
       if (upload.state === 'ready' && this.#mayBegin(upload)) return upload
       if (upload.state === 'queued') this.#load(upload)
       ahead += 1
@@ -358,27 +325,36 @@ export class Uploads {
   }
 
   #add(upload: Upload): void {
-    const known = this.#byLink.get(upload.link)
-    if (known === undefined) this.#links.push(upload.link)
-    const uploads = known ?? new Map<number, Upload>()
-    this.#byLink.set(upload.link, uploads.set(upload.request, upload))
+    const { link, request, id } = upload
+    const uploads = this.#byLink.get(link) ?? new Map<number, Upload>()
+    this.#byLink.set(link, uploads.set(request, upload))
+    if (upload.state !== 'waiting') this.#queue.add(upload)
+    else this.#waiting.set(id, (this.#waiting.get(id) ?? new Set()).add(upload))
   }
 
   #forget(upload: Upload): void {
-    const uploads = this.#byLink.get(upload.link)
-    uploads?.delete(upload.request)
-    if (uploads?.size === 0) this.#forgetLink(upload.link)
+    const { link, request, id } = upload
+    const uploads = this.#byLink.get(link)
+    uploads?.delete(request)
+    if (uploads?.size === 0) this.#byLink.delete(link)
+    this.#queue.delete(upload)
+    const waiting = this.#waiting.get(id)
+    waiting?.delete(upload)
+    if (waiting?.size === 0) this.#waiting.delete(id)
   }
 
-  #forgetLink(link: Link): void {
-    this.#byLink.delete(link)
-    this.#links = this.#links.filter(other => other !== link)
+  #reclass(upload: Upload, requestClass: RequestClass): void {
+    if (upload.state === 'waiting') {
+      upload.class = requestClass
+      return
+    }
+    this.#queue.delete(upload)
+    upload.class = requestClass
+    this.#queue.add(upload)
   }
 
   #waitingFor(id: ChunkId): Upload[] {
-    return [...this.#byLink.values()].flatMap(uploads =>
-      [...uploads.values()].filter(upload => upload.id === id && upload.state === 'waiting')
-    )
+    return [...(this.#waiting.get(id) ?? [])]
   }
 }
 

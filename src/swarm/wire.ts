@@ -10,7 +10,7 @@ export * from './messages.ts'
 export const peerProtocol = '/bootswarm/peer'
 export const enrolProtocol = '/bootswarm/enrol'
 /** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 export const lengthBytes = 4
 const digestBytes = 32
@@ -42,7 +42,8 @@ const typeNumbers = {
   more: 20,
   give: 21,
   got: 22,
-  read: 23
+  read: 23,
+  seeds: 24
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -129,6 +130,8 @@ function encodeBody(message: Message): Uint8Array {
     case 'have-not':
     case 'read':
       return Buffer.concat([Buffer.from(message.imageId, 'hex'), ...message.items.map(u32)])
+    case 'seeds':
+      return Buffer.concat([Buffer.from(message.imageId, 'hex'), encodeCbor([...message.seeds])])
     case 'peers':
       return encodeCbor(plainPeers(message.peers))
     case 'ping':
@@ -221,6 +224,11 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     items: decodeItems('have-not', body)
   }),
   read: body => ({ type: 'read', imageId: digest(body, 0), items: decodeItems('read', body) }),
+  seeds: body => ({
+    type: 'seeds',
+    imageId: digest(body, 0),
+    seeds: strings(cbor(body.subarray(digestBytes), 'seed list'), 'seeds')
+  }),
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {
     expectLength('ping', body, 4)

@@ -25,9 +25,10 @@ function itemsIn(peer: FakeLink, type: 'have' | 'have-not'): number[] {
   return peer.sentOf(type).flatMap(({ items }) => [...items])
 }
 
-test('every peer is told what this machine works on', t => {
+test('who is greeted is asked once what it has', t => {
   const announcements = announcing(t, 20)
   const peer = new Peer('a', 'agent')
+  announcements.greet(peer.link)
   announcements.greet(peer.link)
   t.deepEqual(peer.sent, [{ type: 'interest', imageId, itemCount: 20 }])
 })
@@ -35,15 +36,16 @@ test('every peer is told what this machine works on', t => {
 test('who works on the same image gets the bitfield once, and then the news', async t => {
   const announcements = announcing(t, 20, Uint8Array.of(0b1010_0000, 0, 0b0001_0000))
   const peer = new Peer('a', 'agent')
+  announcements.greet(peer.link)
   announcements.interested(peer.link, { type: 'interest', imageId, itemCount: 20 })
   const bits = Uint8Array.of(0b1010_0000, 0, 0b0001_0000)
-  t.deepEqual(peer.sent, [{ type: 'have-map', imageId, first: 0, bits }])
+  t.deepEqual(peer.sent.slice(1), [{ type: 'have-map', imageId, first: 0, bits }])
   announcements.changed(3, true)
   announcements.changed(4, true)
   announcements.changed(5, false)
   announcements.changed(4, false)
-  t.is(peer.sent.length, 1, 'news is collected')
-  await until(() => peer.sent.length === 3, 'the news')
+  t.is(peer.sent.length, 2, 'news is collected')
+  await until(() => peer.sent.length === 4, 'the news')
   t.deepEqual(itemsIn(peer, 'have'), [3])
   t.deepEqual(itemsIn(peer, 'have-not'), [4, 5], 'the last word on an item counts')
   announcements.changed(6, true)
@@ -87,4 +89,33 @@ test('long bitfields and much news go out in messages of bounded size', async t 
     peer.sentOf('have').map(({ items }) => items.length),
     [haveItemsMax, 1]
   )
+})
+
+test('who asks what this machine has is asked the same in return', t => {
+  const announcements = announcing(t, 20, Uint8Array.of(0x80, 0, 0))
+  const peer = new Peer('a', 'agent')
+  announcements.interested(peer.link, { type: 'interest', imageId, itemCount: 20 })
+  t.deepEqual(
+    peer.sent.map(({ type }) => type),
+    ['interest', 'have-map']
+  )
+})
+
+test('what was read goes from neighbour to neighbour, once, and to no seed', async t => {
+  const announcements = announcing(t, 20)
+  const [first, late, seed] = [
+    new Peer('a', 'agent'),
+    new Peer('b', 'agent'),
+    new Peer('seed', 'seed')
+  ]
+  announcements.greet(seed.link)
+  announcements.interested(first.link, { type: 'interest', imageId, itemCount: 20 })
+  for (const item of [7, 3, 7]) announcements.read(item)
+  announcements.changed(7, true)
+  await until(() => first.sentOf('read').length > 0, 'what was read')
+  t.deepEqual(first.sentOf('read'), [{ type: 'read', imageId, items: [7, 3] }])
+  announcements.interested(late.link, { type: 'interest', imageId, itemCount: 20 })
+  t.deepEqual(late.sentOf('read'), [{ type: 'read', imageId, items: [7, 3] }])
+  await until(() => itemsIn(seed, 'have').length > 0, 'the news')
+  t.deepEqual(seed.sentOf('read'), [])
 })

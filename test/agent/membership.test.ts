@@ -46,6 +46,7 @@ interface Joined {
   readonly running: Promise<void>
   readonly certificates: Uint8Array[]
   readonly alone: string[]
+  readonly neighbours: string[]
 }
 
 async function join(
@@ -57,6 +58,7 @@ async function join(
   const { peerId } = peer.swarm
   const certificates: Uint8Array[] = []
   const alone: string[] = []
+  const neighbours: string[] = []
   const membership = new Membership({
     swarm: peer.swarm,
     ticket,
@@ -68,12 +70,13 @@ async function join(
         : undefined,
     peers: known.peers ?? [],
     onCertified: certificate => certificates.push(certificate),
+    onNeighbour: link => neighbours.push(link.peerId),
     onAlone: (_seeds, why) => alone.push(why)
   })
   const running = membership.run()
   running.catch(() => {})
   t.teardown(() => membership.stop())
-  return { peer, membership, running, certificates, alone }
+  return { peer, membership, running, certificates, alone, neighbours }
 }
 
 test('a new machine enrols once, joins the seed, and stops when told to', async t => {
@@ -162,4 +165,30 @@ test('what it remembers is bounded, the latest stay, and it never learns of itse
   t.not(membership.addressOf('peer-1'), undefined)
   t.not(membership.addressOf(`peer-${limits.peersKnownMax}`), undefined)
   t.true(membership.peers().length <= limits.peersIntroducedMax)
+})
+
+test('a peer that was connected for an errand becomes a neighbour without another dial', async t => {
+  const key = generateSigningKey()
+  const { seed } = await startSeed(t, key)
+  const other = await startPeer(t, { lab })
+  const { peer, membership, neighbours } = await join(t, ticketFor(...seed.swarm.addresses()))
+  await until(() => peer.swarm.links().length === 1, 'the link to the seed')
+  const link = await peer.swarm.connect(other.address)
+  t.false(membership.isNeighbour(other.swarm.peerId))
+  membership.learn(other.address)
+  await until(() => neighbours.length > 0, 'the neighbour')
+  t.deepEqual(neighbours, [other.swarm.peerId])
+  t.true(membership.isNeighbour(other.swarm.peerId))
+  t.is(peer.swarm.link(other.swarm.peerId), link)
+})
+
+test('who chose this machine is a neighbour too, and one that cannot be reached is none', async t => {
+  const { seed } = await startSeed(t)
+  const { membership } = await join(t, ticketFor(...seed.swarm.addresses()))
+  membership.chosenBy('someone')
+  t.true(membership.isNeighbour('someone'))
+  const dead = { peerId: seed.swarm.peerId.slice(0, -1), addresses: ['/ip4/127.0.0.1/tcp/1'] }
+  membership.learn(dead)
+  await until(() => !membership.isNeighbour(dead.peerId), 'the dial has failed')
+  t.false(membership.isNeighbour(dead.peerId))
 })

@@ -165,7 +165,7 @@ export function seedPort(seed: RunningProcess): number {
 }
 
 /**
- * The same ticket, with its seed behind a link of so many bytes a second from the seed: whoever
+ * The same ticket, with each seed behind a link of so many bytes a second from the seed: whoever
  * joins with it streams slowly, so that there is time to do things meanwhile.
  */
 export async function slowTicket(
@@ -174,9 +174,11 @@ export async function slowTicket(
   bytesPerSecond: number
 ): Promise<string> {
   const decoded = decodeTicket(ticket)
-  const [seed = ''] = decoded.seeds
-  const port = await slowLink(t, portOf(seed), bytesPerSecond)
-  return encodeTicket({ ...decoded, seeds: [seed.replace(/\/tcp\/\d+\//, `/tcp/${port}/`)] })
+  const seeds = decoded.seeds.map(async seed => {
+    const port = await slowLink(t, portOf(seed), bytesPerSecond)
+    return seed.replace(/\/tcp\/\d+\//, `/tcp/${port}/`)
+  })
+  return encodeTicket({ ...decoded, seeds: await Promise.all(seeds) })
 }
 
 async function slowLink(t: ExecutionContext, port: number, bytesPerSecond: number) {

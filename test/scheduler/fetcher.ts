@@ -3,9 +3,13 @@ import {
   Fetching,
   tickMs,
   type FetchAction,
-  type FetchEvent
+  type FetchEvent,
+  type FetchingInit
 } from '../../src/scheduler/fetching.ts'
-import type { Mechanisms } from '../../src/scheduler/mechanisms.ts'
+
+export interface FetcherOptions extends Partial<Omit<FetchingInit, 'itemCount' | 'random'>> {
+  readonly seed?: number
+}
 
 export const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from }, (_, n) => from + n)
@@ -19,14 +23,10 @@ export class Fetcher {
   readonly itemCount: number
   #fetching: Fetching
 
-  /** Without late binding, so that what is asked of a seed has a name. */
-  constructor(
-    itemCount: number,
-    seed = 1,
-    mechanisms: Partial<Mechanisms> = { lateBinding: false }
-  ) {
+  constructor(itemCount: number, options: FetcherOptions = {}) {
+    const { seed = 1, ...init } = options
     this.itemCount = itemCount
-    this.#fetching = new Fetching({ itemCount, random: seededRandom(seed), mechanisms })
+    this.#fetching = new Fetching({ itemCount, random: seededRandom(seed), ...init })
   }
 
   apply(event: FetchEvent): FetchAction[] {
@@ -39,7 +39,7 @@ export class Fetcher {
     const actions = this.#fetching.apply(event, this.now)
     for (const action of actions) {
       if (action.type === 'request') this.out.set(action.item, action.peer)
-      if (action.type === 'cancel') this.out.delete(action.item)
+      if (action.type === 'cancel' && this.isOut(action)) this.out.delete(action.item)
     }
     this.actions.push(...actions)
     return actions
@@ -50,7 +50,11 @@ export class Fetcher {
   }
 
   isPromised(item: number): boolean {
-    return this.#fetching.isPromised(item)
+    return this.standing(item) === 'promised'
+  }
+
+  standing(item: number): 'promised' | 'sought' | 'absent' {
+    return this.#fetching.standing(item)
   }
 
   /** Peers that are connected and have everything. */

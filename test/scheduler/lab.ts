@@ -1,16 +1,6 @@
-import {
-  requestClasses,
-  seededRandom,
-  type Random,
-  type RequestClass
-} from '../../src/base/index.ts'
-import {
-  Fetching,
-  tickMs,
-  type FetchAction,
-  type FetchEvent
-} from '../../src/scheduler/fetching.ts'
-import { Serving } from '../../src/scheduler/serving.ts'
+import { requestClasses, seededRandom, type Random } from '../../src/base/index.ts'
+import { tickMs, type FetchAction, type FetchEvent } from '../../src/scheduler/fetching.ts'
+import { LabNode, type Upload } from './lab-node.ts'
 
 // A whole lab in virtual time: a seed, its agents, and a network that loses nothing. Every node runs
 // the real scheduler; the same number gives the same run.
@@ -21,59 +11,28 @@ export interface LabOptions {
   readonly random: number
   /** What a node's uplink needs for one item. */
   readonly sendMs?: number
-  /** Agents that each agent is connected to from the start, besides the seed. */
+  /** Agents that each agent is connected to from the start, besides the seed and the next one. */
   readonly neighbours?: number
   /** Items that every agent reads one after the other, as a boot does. */
   readonly boot?: readonly number[]
-}
-
-interface Upload {
-  readonly to: Node
-  readonly item: number
-  class: RequestClass
 }
 
 const latencyMs = 1
 const haveMs = 75
 const endMs = 600_000
 
-/** What needs more of a network than there is here is seen in test/simulation. */
-const plain = { lateBinding: false, deferral: false, chains: false } as const
-
-class Node {
-  readonly id: string
-  readonly role: 'seed' | 'agent'
-  readonly held = new Set<number>()
-  readonly links = new Set<Node>()
-  readonly serving: Serving
-  readonly fetching: Fetching
-  /** item → of whom it is asked. */
-  readonly out = new Map<number, Node>()
-  waiting: Upload[] = []
-  queue: Upload[] = []
-  sending: Upload | undefined
-  news: number[] = []
-  dead = false
-  /** Items sent, by item. */
-  readonly sent = new Map<number, number>()
-
-  constructor(id: string, role: 'seed' | 'agent', items: number, random: Random) {
-    this.id = id
-    this.role = role
-    this.serving = new Serving(role, plain)
-    this.fetching = new Fetching({ itemCount: items, random, mechanisms: plain })
-  }
-}
+/** The one image, whose chunks are named by the item. */
+const imageId = 'image'
 
 export class Lab {
   now = 0
-  readonly seed: Node
-  readonly agents: readonly Node[]
+  readonly seed: LabNode
+  readonly agents: readonly LabNode[]
   /** When each agent had everything. */
   readonly doneAt = new Map<string, number>()
   readonly faults: string[] = []
   #options: Required<LabOptions>
-  #nodes = new Map<string, Node>()
+  #nodes = new Map<string, LabNode>()
   #random: Random
   /** Time → what happens then, in order. */
   #events = new Map<number, (() => void)[]>()
@@ -81,13 +40,14 @@ export class Lab {
   constructor(options: LabOptions) {
     this.#options = { sendMs: 2, neighbours: 4, boot: [], ...options }
     this.#random = seededRandom(options.random)
-    const node = (id: string, role: 'seed' | 'agent', n: number): Node => {
-      const made = new Node(id, role, options.items, seededRandom(options.random * 1_000 + n))
+    const node = (id: string, role: 'seed' | 'agent', n: number): LabNode => {
+      const made = new LabNode(id, role, options.items, seededRandom(options.random * 1_000 + n))
       this.#nodes.set(id, made)
       return made
     }
     this.seed = node('seed', 'seed', 0)
     for (let item = 0; item < options.items; item += 1) this.seed.held.add(item)
+    this.seed.serving.offer(imageId, [...this.seed.held].map(String))
     this.agents = Array.from({ length: options.agents }, (_, n) => node(`a${n}`, 'agent', n + 1))
   }
 
@@ -109,13 +69,14 @@ export class Lab {
     else events.push(happen)
   }
 
-  kill(node: Node): void {
+  kill(node: LabNode): void {
     node.dead = true
     for (const other of [...node.links]) {
       other.links.delete(node)
       for (const [item, peer] of other.out) if (peer === node) other.out.delete(item)
       other.queue = other.queue.filter(({ to }) => to !== node)
       other.waiting = other.waiting.filter(({ to }) => to !== node)
+      other.takers = other.takers.filter(taker => taker !== node)
       other.serving.gone(node.id)
       this.#tell(other, { type: 'gone', peer: node.id })
     }
@@ -126,8 +87,11 @@ export class Lab {
     return this.agents.every(agent => agent.dead || this.doneAt.has(agent.id))
   }
 
-  #join(agent: Node): void {
+  #join(agent: LabNode): void {
     this.#connect(agent, this.seed)
+    // So that nobody is left out when the seed has gone.
+    const next = this.agents[(this.agents.indexOf(agent) + 1) % this.agents.length]
+    if (next !== undefined) this.#connect(agent, next)
     for (let n = 0; n < this.#options.neighbours; n += 1) {
       const other = this.agents[Math.floor(this.#random.next() * this.agents.length)]
       if (other !== undefined) this.#connect(agent, other)
@@ -139,13 +103,14 @@ export class Lab {
       if (agent.dead) return
       for (const { id } of agent.links) this.#tell(agent, { type: 'heard', peer: id })
       this.#tell(agent, { type: 'tick' })
+      this.#pump(this.seed)
       this.at(tickMs, tick)
     }
     this.at(tickMs, tick)
   }
 
   /** Waits for one item of the boot after the other. */
-  #read(agent: Node, step: number): void {
+  #read(agent: LabNode, step: number): void {
     const item = this.#options.boot[step]
     if (item === undefined || agent.dead) return
     if (agent.held.has(item)) {
@@ -160,7 +125,7 @@ export class Lab {
     this.at(5, wait)
   }
 
-  #connect(a: Node, b: Node): void {
+  #connect(a: LabNode, b: LabNode): void {
     if (a === b || a.dead || b.dead || a.links.has(b)) return
     a.links.add(b)
     b.links.add(a)
@@ -175,12 +140,12 @@ export class Lab {
     }
   }
 
-  #tell(node: Node, event: FetchEvent): void {
+  #tell(node: LabNode, event: FetchEvent): void {
     if (node.dead) return
     for (const action of node.fetching.apply(event, this.now)) this.#act(node, action)
   }
 
-  #act(node: Node, action: FetchAction): void {
+  #act(node: LabNode, action: FetchAction): void {
     const peer = 'peer' in action ? this.#nodes.get(action.peer) : undefined
     switch (action.type) {
       case 'connect':
@@ -209,20 +174,27 @@ export class Lab {
         this.#abandon(node, action.item)
         return
       case 'more':
+        if (peer === undefined) return
+        this.#deliver(node, peer, () => {
+          peer.takers.push(node)
+          this.#pump(peer)
+        })
+        return
       case 'promised':
-        // Of mechanisms that are off here.
+        for (const upload of node.waiting)
+          if (upload.item === action.item) this.#accept(node, upload)
         return
     }
   }
 
   /** A message: it is lost only with its link. */
-  #deliver(from: Node, to: Node, arrive: () => void): void {
+  #deliver(from: LabNode, to: LabNode, arrive: () => void): void {
     this.at(latencyMs, () => {
       if (!to.dead && from.links.has(to)) arrive()
     })
   }
 
-  #wanted(node: Node, asker: Node, want: Extract<FetchAction, { type: 'request' }>): void {
+  #wanted(node: LabNode, asker: LabNode, want: Extract<FetchAction, { type: 'request' }>): void {
     const { item, insist } = want
     const same = (upload: Upload): boolean => upload.to === asker && upload.item === item
     const known = node.waiting.find(same) ?? node.queue.find(same)
@@ -230,21 +202,21 @@ export class Lab {
       if (known !== undefined) known.class = want.class
       return
     }
-    const promised = node.fetching.isPromised(item)
-    const holding = node.held.has(item) ? 'held' : promised ? 'promised' : 'absent'
+    const holding = node.held.has(item) ? 'held' : node.fetching.standing(item)
     const asked = { peer: asker.id, id: String(item), class: want.class, insist }
     const decision = node.serving.decide(asked, holding, this.now)
-    const upload = { to: asker, item, class: want.class }
+    const upload = { to: asker, item, class: want.class, accepted: false }
     switch (decision.kind) {
       case 'send':
-      case 'wait': {
-        const waiting = decision.kind === 'wait'
-        if (waiting) node.waiting.push(upload)
-        else node.queue.push(upload)
-        this.#answer(node, asker, { type: 'accepted', peer: node.id, item, waiting })
+        node.queue.push(upload)
+        this.#accept(node, upload)
         this.#pump(node)
         return
-      }
+      case 'wait':
+        node.waiting.push(upload)
+        this.#tell(node, { type: 'awaited', item, class: want.class })
+        if (holding === 'promised') this.#accept(node, upload)
+        return
       case 'redirect':
         if (decision.to.includes(asker.id)) this.faults.push(`${asker.id} was sent to itself`)
         this.#answer(node, asker, { type: 'redirected', peer: node.id, item, to: decision.to })
@@ -254,26 +226,60 @@ export class Lab {
     }
   }
 
+  #accept(node: LabNode, upload: Upload): void {
+    if (upload.accepted) return
+    upload.accepted = true
+    const { to, item } = upload
+    const waiting = node.waiting.includes(upload)
+    this.#answer(node, to, { type: 'accepted', peer: node.id, item, waiting })
+  }
+
   #answer(
-    node: Node,
-    asker: Node,
+    node: LabNode,
+    asker: LabNode,
     event: Extract<FetchEvent, { type: 'accepted' | 'refused' | 'redirected' }>
   ): void {
     this.#deliver(node, asker, () => {
       if (asker.out.get(event.item) !== node) return
       if (event.type !== 'accepted') asker.out.delete(event.item)
+      this.#judge(node, asker, event)
       this.#tell(asker, event)
     })
   }
 
-  #dropped(node: Node, asker: Node, item: number): void {
+  /** What must never happen, however the messages cross. */
+  #judge(node: LabNode, asker: LabNode, event: FetchEvent): void {
+    if (event.type === 'refused' && event.reason === 'not-held') {
+      const key = `${node.id} ${event.item}`
+      const count = (asker.notHeld.get(key) ?? 0) + 1
+      asker.notHeld.set(key, count)
+      if (count > 5) this.faults.push(`${asker.id} asks ${key} again and again`)
+    }
+    if (event.type !== 'accepted') return
+    const { item } = event
+    if (!event.waiting) asker.waitsFor.delete(item)
+    else asker.waitsFor.set(item, node)
+    const seen = new Set<LabNode>()
+    for (let at: LabNode | undefined = asker; at !== undefined;) {
+      if (seen.has(at)) {
+        this.faults.push(`${[...seen, at].map(({ id }) => id).join(' > ')} wait for ${item}`)
+        return
+      }
+      seen.add(at)
+      const next: LabNode | undefined = at.waitsFor.get(item)
+      at = at.out.get(item) === next && !at.held.has(item) ? next : undefined
+    }
+  }
+
+  #dropped(node: LabNode, asker: LabNode, item: number): void {
     const others = ({ to, item: other }: Upload): boolean => to !== asker || other !== item
+    if (node.waiting.every(others) && node.queue.every(others)) return
     node.waiting = node.waiting.filter(others)
     node.queue = node.queue.filter(others)
     node.serving.dropped(asker.id, String(item))
   }
 
-  #abandon(node: Node, item: number): void {
+  #abandon(node: LabNode, item: number): void {
     for (const upload of node.waiting.filter(waiting => waiting.item === item)) {
       this.#dropped(node, upload.to, item)
       const refusal = { type: 'refused', peer: node.id, item, reason: 'given-up' } as const
@@ -282,10 +288,10 @@ export class Lab {
   }
 
   /** One item after the other goes out, urgent first. */
-  #pump(node: Node): void {
+  #pump(node: LabNode): void {
     if (node.sending !== undefined || node.dead) return
     node.queue.sort((a, b) => requestClasses.indexOf(a.class) - requestClasses.indexOf(b.class))
-    const upload = node.queue.shift()
+    const upload = node.queue.shift() ?? this.#gift(node)
     if (upload === undefined) return
     node.sending = upload
     this.at(this.#options.sendMs, () => {
@@ -295,14 +301,44 @@ export class Lab {
       if (node.links.has(to)) {
         node.sent.set(item, (node.sent.get(item) ?? 0) + 1)
         node.serving.sent(to.id, String(item), this.now)
-        this.#deliver(node, to, () => this.#arrived(to, item))
+        this.#deliver(node, to, () => this.#arrived(to, node, item))
       }
       this.#pump(node)
     })
   }
 
-  #arrived(node: Node, item: number): void {
-    node.out.delete(item)
+  /** The first who takes one more and may have it now gets what the seed picks. */
+  #gift(node: LabNode): Upload | undefined {
+    for (const taker of node.takers) {
+      const gift = node.serving.next(taker.id, imageId, this.now)
+      if (gift.kind === 'later') continue
+      node.takers.splice(node.takers.indexOf(taker), 1)
+      if (gift.kind === 'chunk') {
+        const item = Number(gift.id)
+        this.#deliver(node, taker, () => this.#given(taker, node, item))
+        return { to: taker, item, class: 'background', accepted: true }
+      }
+      this.#deliver(node, taker, () => this.#tell(taker, { type: 'no-more', peer: node.id }))
+      return this.#gift(node)
+    }
+    return undefined
+  }
+
+  #given(node: LabNode, seed: LabNode, item: number): void {
+    const actions = node.fetching.apply({ type: 'given', peer: seed.id, item }, this.now)
+    const isOfGift = (action: FetchAction): boolean =>
+      action.type === 'cancel' && action.peer === seed.id && action.item === item
+    if (actions.some(isOfGift)) {
+      this.#deliver(node, seed, () => this.#dropped(seed, node, item))
+      return
+    }
+    for (const action of actions) if (action.type === 'cancel') this.#act(node, action)
+    node.out.set(item, seed)
+    for (const action of actions) if (action.type !== 'cancel') this.#act(node, action)
+  }
+
+  #arrived(node: LabNode, from: LabNode, item: number): void {
+    if (node.out.get(item) === from) node.out.delete(item)
     if (node.held.has(item)) return
     node.held.add(item)
     if (node.held.size === this.#options.items) this.doneAt.set(node.id, this.now)
@@ -315,7 +351,7 @@ export class Lab {
     if (node.news.push(item) === 1) this.at(haveMs, () => this.#announce(node))
   }
 
-  #announce(node: Node): void {
+  #announce(node: LabNode): void {
     const items = node.news
     node.news = []
     for (const other of node.links) {

@@ -6,55 +6,80 @@ import { imageId, type World } from './world.ts'
 export class AgentNews {
   #world: World
   #bitfield: () => Uint8Array
-  #listeners = new Set<SimLink>()
-  #news: number[] = []
+  #greeted = new WeakSet<SimLink>()
+  #neighbours: News
+  #seeds: News
   #read = new Set<number>()
-  #reads: number[] = []
 
   constructor(world: World, bitfield: () => Uint8Array) {
     this.#world = world
     this.#bitfield = bitfield
+    this.#neighbours = new News(world, limits.haveIntervalMs)
+    this.#seeds = new News(world, limits.haveSeedIntervalMs)
   }
 
   greet(link: SimLink): void {
+    if (this.#greeted.has(link)) return
+    this.#greeted.add(link)
     link.send({ type: 'interest', imageId, itemCount: this.#world.image.itemCount })
     if (link.certificate.role !== 'seed') return
-    this.#listeners.add(link)
+    this.#seeds.listeners.add(link)
     link.send({ type: 'have-map', imageId, first: 0, bits: this.#bitfield() })
   }
 
   interested(link: SimLink): void {
-    this.#listeners.add(link)
+    this.greet(link)
+    this.#neighbours.listeners.add(link)
     link.send({ type: 'have-map', imageId, first: 0, bits: this.#bitfield() })
     if (this.#read.size > 0) link.send({ type: 'read', imageId, items: [...this.#read] })
   }
 
   has(item: number): void {
-    this.#news.push(item)
-    if (this.#news.length > 1) return
-    this.#world.events.after(limits.haveIntervalMs, () => {
-      const items = this.#news
-      this.#news = []
-      for (const link of this.#listeners) link.send({ type: 'have', imageId, items })
-    })
+    this.#neighbours.add('have', item)
+    this.#seeds.add('have', item)
   }
 
   /** This machine, or one that told it, has read the item; the order is kept. */
   read(item: number): void {
     if (this.#read.has(item)) return
     this.#read.add(item)
-    this.#reads.push(item)
-    if (this.#reads.length > 1) return
-    this.#world.events.after(limits.haveIntervalMs, () => {
-      const items = this.#reads
-      this.#reads = []
-      for (const link of this.#listeners) {
-        if (link.certificate.role === 'agent') link.send({ type: 'read', imageId, items })
-      }
-    })
+    this.#neighbours.add('read', item)
   }
 
   gone(link: SimLink): void {
-    this.#listeners.delete(link)
+    this.#neighbours.listeners.delete(link)
+    this.#seeds.listeners.delete(link)
+  }
+}
+
+/** What is new since somebody was told last, and who is to be told. */
+class News {
+  readonly listeners = new Set<SimLink>()
+  #world: World
+  #intervalMs: number
+  #items = { have: [] as number[], read: [] as number[] }
+  #isWaiting = false
+
+  constructor(world: World, intervalMs: number) {
+    this.#world = world
+    this.#intervalMs = intervalMs
+  }
+
+  add(type: 'have' | 'read', item: number): void {
+    this.#items[type].push(item)
+    if (this.#isWaiting) return
+    this.#isWaiting = true
+    this.#world.events.after(this.#intervalMs, () => this.#flush())
+  }
+
+  #flush(): void {
+    this.#isWaiting = false
+    const news = this.#items
+    this.#items = { have: [], read: [] }
+    for (const type of ['have', 'read'] as const) {
+      const items = news[type]
+      if (items.length === 0) continue
+      for (const link of this.listeners) link.send({ type, imageId, items })
+    }
   }
 }

@@ -9,6 +9,7 @@ import type { Message } from '../../src/swarm/index.ts'
 import { AgentDownloads } from './agent-downloads.ts'
 import { AgentMembership } from './agent-membership.ts'
 import { AgentNews } from './agent-news.ts'
+import { RelayedFrames } from './relayed-frames.ts'
 import { Reader } from './reader.ts'
 import { segmentHeadBytes, type SimLink } from './sim-link.ts'
 import { asLink, SimNode, type NodePlace } from './sim-node.ts'
@@ -17,44 +18,81 @@ import { imageId, type World } from './world.ts'
 /** After this many chunks that do not hash to their name a peer is shut out (src/agent/peering.ts). */
 const corruptChunksMax = 2
 
+/** What src/agent/reporter.ts takes. */
+const reportMs = 1_000
+
 /** What src/agent does with messages and the scheduler's actions, on a disk that is a bit an item. */
 export class AgentNode extends SimNode {
-  readonly fetching: Fetching
-  readonly membership: AgentMembership
+  fetching!: Fetching
+  membership!: AgentMembership
   readonly reader: Reader
-  held: Uint8Array
+  readonly held: Uint8Array
   heldCount = 0
-  startedAt = 0
+  startedAt: number | undefined
   /** When the last chunk was here; undefined until then. */
   presentAt: number | undefined
   bytesFromSeed = 0
   bytesFromPeers = 0
   linksMax = 0
-  #downloads = new AgentDownloads()
-  #news: AgentNews
+  #downloads!: AgentDownloads
+  #news!: AgentNews
+  #relayed!: RelayedFrames
+  /** The seeds that have the whole image. */
+  #seeds = new Set<SimLink>()
   #corrupt = new Map<string, number>()
+  /** Counts its processes, so that the clocks of one that is gone stop. */
+  #life = 0
 
   constructor(world: World, id: string, place: NodePlace) {
     super(world, id, 'agent', place)
-    this.fetching = world.makeFetching(this)
-    this.membership = new AgentMembership(world, this)
     this.held = new Uint8Array(world.image.itemCount)
     this.reader = new Reader(world, this)
-    this.#news = new AgentNews(world, () => this.#bitfield())
+    this.#begin()
   }
 
   start(): void {
-    const { events, options } = this.world
+    const { events } = this.world
     this.state = 'up'
-    this.startedAt = events.now
-    const isWanted = (item: number): boolean => options.background > 0 && this.held[item] === 0
+    this.startedAt ??= events.now
+    this.#life += 1
+    const life = this.#life
+    const isWanted = (item: number): boolean => this.#streams && this.held[item] === 0
     const items = this.world.items.filter(isWanted)
     this.tell({ type: 'want', items, class: 'background' })
-    if (options.workload === 'replay') this.reader.start()
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
-    events.after(phase * tickMs, () => this.#tick())
-    events.after(phase * limits.pingIntervalMs, () => this.#ping())
+    this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())
+    this.#repeat(life, phase * limits.pingIntervalMs, limits.pingIntervalMs, () => this.#ping())
+    this.#repeat(life, phase * reportMs, reportMs, () => this.#report())
+    if (this.world.options.workload === 'replay') this.reader.start()
+  }
+
+  /** A new process on the same disk, which holds what it held; it knows the peers that it knew. */
+  restart(): void {
+    const { membership } = this
+    this.renew()
+    this.#begin()
+    for (const peer of membership.peers()) this.membership.learn(peer)
+    this.start()
+  }
+
+  #begin(): void {
+    const { world } = this
+    this.fetching = world.makeFetching(this)
+    this.membership = new AgentMembership(world, this, link => this.#news.greet(link))
+    this.#downloads = new AgentDownloads()
+    this.#news = new AgentNews(world, () => this.#bitfield())
+    this.#relayed = new RelayedFrames()
+    this.#seeds.clear()
+  }
+
+  get #streams(): boolean {
+    return this.world.options.background > 0
+  }
+
+  override fail(how: 'dead' | 'cut'): void {
+    this.membership.stop()
+    super.fail(how)
   }
 
   holding(id: ChunkId): Holding {
@@ -65,6 +103,15 @@ export class AgentNode extends SimNode {
 
   holds(item: number): boolean {
     return this.held[item] === 1
+  }
+
+  /** A frame that came lately is sent on as it is; another is read and compressed again. */
+  override loadMs(item: number): number {
+    const { loadMs } = this.world.options
+    if (this.#relayed.has(item)) return loadMs
+    const { now } = this.world.events
+    this.#relayed.put(item, this.world.frameBytes(item))
+    return loadMs + this.processor.work(now, this.costs.compressMs) - now
   }
 
   /** Somebody waits for the item. */
@@ -85,7 +132,8 @@ export class AgentNode extends SimNode {
     }
     this.linksMax = Math.max(this.linksMax, this.links.size)
     this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role })
-    this.#news.greet(link)
+    const isSeed = link.certificate.role === 'seed'
+    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(link)
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {
@@ -96,6 +144,7 @@ export class AgentNode extends SimNode {
     super.onGone(link)
     this.#downloads.gone(link)
     this.#news.gone(link)
+    if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
     this.tell({ type: 'gone', peer: link.peerId })
   }
 
@@ -123,11 +172,13 @@ export class AgentNode extends SimNode {
         this.#answered(link, message)
         return
       case 'interest':
+        this.membership.chosenBy(peer)
         this.#news.interested(link)
         if (this.isLiar) link.send({ type: 'have-all', imageId: message.imageId })
         return
       case 'have-all':
         this.tell({ type: 'has-all', peer })
+        if (link.certificate.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
         return
       case 'have-map':
         this.tell({ type: 'has-map', peer, first: message.first, bits: message.bits })
@@ -230,6 +281,7 @@ export class AgentNode extends SimNode {
     if (this.held[item] === 1) return
     this.held[item] = 1
     this.heldCount += 1
+    this.#relayed.put(item, this.world.frameBytes(item))
   }
 
   #present(): void {
@@ -276,6 +328,11 @@ export class AgentNode extends SimNode {
     }
   }
 
+  #tellSeeds(links: ReadonlySet<SimLink>): void {
+    const seeds = [...links].map(link => link.peerId)
+    for (const link of links) link.send({ type: 'seeds', imageId, seeds })
+  }
+
   #connect(peer: string): void {
     const unreachable = (): void => this.tell({ type: 'unreachable', peer })
     if (!this.membership.knows(peer)) {
@@ -290,26 +347,40 @@ export class AgentNode extends SimNode {
   #bitfield(): Uint8Array {
     const bits = new Uint8Array(Math.ceil(this.held.length / 8))
     for (const [item, held] of this.held.entries()) {
-      if (held === 1) bits[item >> 3] = (bits[item >> 3] ?? 0) | (0x80 >> (item % 8))
+      if (held === 1 || this.isLiar) bits[item >> 3] = (bits[item >> 3] ?? 0) | (0x80 >> (item % 8))
     }
     return bits
   }
 
+  #repeat(life: number, delayMs: number, intervalMs: number, run: () => void): void {
+    this.world.events.after(delayMs, () => {
+      if (!this.isUp || this.#life !== life) return
+      run()
+      this.#repeat(life, intervalMs, intervalMs, run)
+    })
+  }
+
   #tick(): void {
-    if (!this.isUp) return
     this.tell({ type: 'tick' })
     this.uploads.writable()
-    this.world.events.after(tickMs, () => this.#tick())
   }
 
   /** A peer that was cut off says nothing more (src/agent/peering.ts). */
   #ping(): void {
-    if (!this.isUp) return
     const { now } = this.world.events
     for (const link of [...this.links.values()]) {
       if (now - link.heardAt > limits.peerSilentMs) link.close()
       else link.send({ type: 'ping', nonce: 0 })
     }
-    this.world.events.after(limits.pingIntervalMs, () => this.#ping())
+  }
+
+  /** What src/agent/reporter.ts tells the seeds. */
+  #report(): void {
+    const present = this.heldCount / this.held.length
+    const { bytesFromSeed, bytesFromPeers } = this
+    const report = { state: 'streaming', imageId, present, rate: 0, bytesFromSeed, bytesFromPeers }
+    for (const link of this.links.values()) {
+      if (link.certificate.role === 'seed') link.send({ type: 'report', report } as const)
+    }
   }
 }

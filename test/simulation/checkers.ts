@@ -21,7 +21,8 @@ interface Served {
   readonly link: SimLink
   readonly item: number
   class: RequestClass
-  acceptedAt: number
+  /** Its frame is in memory: nothing but the link holds it back. */
+  isLoaded: boolean
   bytesLeft: number
 }
 
@@ -48,6 +49,7 @@ export class Checkers implements Watcher {
   seedBootBytes = 0
   #world: World
   #served = new Map<SimLink, Map<number, Served>>()
+  #newest = new WeakMap<SimLink, number>()
   #urgent = new Map<SimNode, Set<Served>>()
   #asked = new Map<SimNode, Map<number, Asked>>()
   #refusals = new Map<string, number>()
@@ -66,12 +68,15 @@ export class Checkers implements Watcher {
     const served = this.#served.get(link) ?? new Map<number, Served>()
     this.#served.set(link, served)
     const known = served.get(want.request)
+    // A change of class that crossed the answer is no request.
+    if (known === undefined && want.request <= (this.#newest.get(link) ?? -1)) return
+    if (known === undefined) this.#newest.set(link, want.request)
     const item = this.#world.itemOf(want.id)
     const now: Served = known ?? {
       link,
       item,
       class: want.class,
-      acceptedAt: Infinity,
+      isLoaded: false,
       bytesLeft: -1
     }
     now.class = want.class
@@ -84,13 +89,19 @@ export class Checkers implements Watcher {
     if (!('request' in message)) return
     const served = this.#served.get(link)?.get(message.request)
     if (served === undefined) return
-    if (message.type === 'accept' && !message.waiting) served.acceptedAt = this.#world.events.now
     if (message.type === 'frame') {
-      served.acceptedAt = Math.min(served.acceptedAt, this.#world.events.now)
       served.bytesLeft = message.frameLength
       this.#countBootBytes(link.owner, served.item, message.frameLength)
     }
     if (message.type === 'refuse' || message.type === 'redirect') this.#over(link, message.request)
+  }
+
+  loaded(node: SimNode, item: number): void {
+    for (const served of this.#urgentOf(node)) {
+      if (served.item !== item || served.isLoaded) continue
+      served.isLoaded = true
+      return
+    }
   }
 
   sentSegment(link: SimLink, request: number, bytes: number): void {
@@ -151,11 +162,8 @@ export class Checkers implements Watcher {
   }
 
   #expectNoUrgent(node: SimNode, item: number): void {
-    const { now } = this.#world.events
-    for (const { link, item: urgent, acceptedAt, class: wanted } of this.#urgentOf(node)) {
-      // A frame that is being loaded cannot go out yet.
-      const loaded = now > acceptedAt + 2 * this.#world.options.loadMs
-      if (wanted !== 'urgent' || !loaded || link.closed || !link.writable) continue
+    for (const { link, item: urgent, isLoaded } of this.#urgentOf(node)) {
+      if (!isLoaded || link.closed || !link.writable) continue
       this.#report(
         'urgent-first',
         `${node.id} sent ${item} while ${link.peerId} waited for ${urgent}`

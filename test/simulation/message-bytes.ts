@@ -25,6 +25,8 @@ function bodyBytes(message: Message): number {
       return digestBytes + 4 * message.items.length
     case 'peers':
       return message.peers.length * peerBytes
+    case 'seeds':
+      return digestBytes + 60 * message.seeds.length
     case 'hello':
       return 400
     default:

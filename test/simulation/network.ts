@@ -1,5 +1,6 @@
 import { limits } from '../../src/base/index.ts'
 import type { EventQueue } from './event-queue.ts'
+import { Fifo } from './fifo.ts'
 import { Port } from './port.ts'
 import { SimLink, type Unit } from './sim-link.ts'
 import type { SimNode } from './sim-node.ts'
@@ -12,6 +13,8 @@ export interface NetworkOptions {
   /** The same over all connections of a node; 0 for no bound. */
   readonly nodeBufferBytes: number
   readonly burstBytes: number
+  /** What may wait in a port, in ms of its rate. */
+  readonly queueMs: number
   /** Share of a line's rate that is left for payload. */
   readonly payloadShare: number
   /** Machines in a rack; 0 for no racks. */
@@ -27,10 +30,14 @@ interface Rack {
 
 /** The connections' turns at one node's line out. */
 interface Uplink {
-  readonly turns: SimLink[]
-  readonly queued: Set<SimLink>
-  busy: boolean
+  readonly turns: Fifo<SimLink>
+  /** When the unit that was sent last has left. */
+  freeAt: number
+  /** The next turn is arranged for. */
+  awaited: boolean
 }
+
+type Dialled = (link: SimLink | undefined) => void
 
 /** TCP, the encrypter and the hello take this many times there and back. */
 const roundTripsToConnect = 3
@@ -43,7 +50,7 @@ export class Network {
   readonly options: NetworkOptions
   #racks = new Map<number, Rack>()
   #uplinks = new Map<SimNode, Uplink>()
-  #dials = new Map<string, ((link: SimLink | undefined) => void)[]>()
+  #dials = new Map<string, Dialled[]>()
 
   constructor(events: EventQueue, options: NetworkOptions) {
     this.events = events
@@ -56,7 +63,7 @@ export class Network {
   }
 
   /** Calls back with undefined when nobody answers. Joins a dial that is under way. */
-  connect(from: SimNode, to: SimNode, done: (link: SimLink | undefined) => void): void {
+  connect(from: SimNode, to: SimNode, done: Dialled): void {
     const known = from.links.get(to.id)
     if (known !== undefined) {
       done(known)
@@ -93,21 +100,16 @@ export class Network {
   disconnect(link: SimLink): void {
     if (link.closed) return
     const { other, owner } = link
-    link.closed = true
-    this.#forget(link)
+    this.#end(link)
     // The far side learns of it unless the line is cut.
     if (owner.state !== 'cut' && other.owner.state !== 'cut') {
       this.events.after(this.options.latencyMs, () => this.#finish(other))
     }
   }
 
+  /** The link has units to send, and had none. */
   pushed(link: SimLink): void {
-    const uplink = this.#uplinkOf(link.owner)
-    if (!uplink.queued.has(link)) {
-      uplink.queued.add(link)
-      uplink.turns.push(link)
-    }
-    if (!uplink.busy) this.#transmit(uplink)
+    this.#queue(this.#uplinkOf(link.owner), link)
   }
 
   #join(from: SimNode, to: SimNode): SimLink | undefined {
@@ -125,46 +127,75 @@ export class Network {
     return near.closed ? undefined : near
   }
 
-  #forget(link: SimLink): void {
+  #end(link: SimLink): void {
     const { owner, peerId } = link
+    link.ended()
     if (owner.links.get(peerId) !== link) return
     owner.links.delete(peerId)
     if (owner.state === 'up') owner.onGone(link)
   }
 
   #finish(link: SimLink): void {
-    if (link.closed) return
-    link.closed = true
-    this.#forget(link)
+    if (!link.closed) this.#end(link)
   }
 
   #uplinkOf(node: SimNode): Uplink {
     const known = this.#uplinks.get(node)
     if (known !== undefined) return known
-    const uplink: Uplink = { turns: [], queued: new Set(), busy: false }
+    const uplink: Uplink = { turns: new Fifo(), freeAt: 0, awaited: false }
     this.#uplinks.set(node, uplink)
     return uplink
   }
 
-  /** One unit goes out; its link then takes its place behind the others. */
-  #transmit(uplink: Uplink): void {
-    const link = uplink.turns.shift()
-    const unit = link?.units.shift()
-    if (link === undefined) {
-      uplink.busy = false
-      return
-    }
-    if (link.units.length > 0) uplink.turns.push(link)
-    else uplink.queued.delete(link)
-    if (unit === undefined || link.closed) {
+  #goOn(uplink: Uplink): void {
+    if (uplink.awaited || uplink.turns.length === 0) return
+    if (uplink.freeAt <= this.events.now) {
       this.#transmit(uplink)
       return
     }
+    uplink.awaited = true
+    this.events.at(uplink.freeAt, () => {
+      uplink.awaited = false
+      this.#transmit(uplink)
+    })
+  }
+
+  #queue(uplink: Uplink, link: SimLink): void {
+    uplink.turns.push(link)
+    this.#goOn(uplink)
+  }
+
+  /** One unit goes out; its link then takes its place behind the others. */
+  #transmit(uplink: Uplink): void {
     const { now } = this.events
-    const outAt = link.owner.up.pass(now, unit.bytes)
-    uplink.busy = true
-    this.events.at(outAt, () => this.#transmit(uplink))
-    this.events.at(this.#arrival(link, unit, now, outAt), () => this.#arrive(link, unit))
+    const link = uplink.turns.shift()
+    const roomAt = link === undefined ? now : this.#roomAt(link)
+    if (link !== undefined && roomAt > now) {
+      this.events.at(roomAt, () => this.#queue(uplink, link))
+      this.#goOn(uplink)
+      return
+    }
+    const unit = link?.units.shift()
+    if (link !== undefined && unit !== undefined) {
+      if (link.units.length > 0) uplink.turns.push(link)
+      uplink.freeAt = link.owner.up.pass(now, unit.bytes)
+      const arrivesAt = this.#arrival(link, unit, now, uplink.freeAt)
+      this.events.at(arrivesAt, () => this.#arrive(link, unit))
+    }
+    this.#goOn(uplink)
+  }
+
+  /**
+   * When the ports on the link's way have room. TCP finds that out by losing packets; here the link
+   * waits at its sender and loses nothing.
+   */
+  #roomAt(link: SimLink): number {
+    const to = link.other.owner
+    let freeAt = to.down.freeAt
+    const from = this.#rackOf(link.owner)
+    const into = this.#rackOf(to)
+    if (from !== into) freeAt = Math.max(freeAt, from?.up.freeAt ?? 0, into?.down.freeAt ?? 0)
+    return freeAt - this.options.queueMs
   }
 
   /** Bytes flow through every line on the way at once; the slowest or fullest decides. */

@@ -19,6 +19,11 @@ export class Port {
     return this.#bytesPerMs
   }
 
+  /** When all that was handed to it is through. */
+  get freeAt(): number {
+    return this.#freeAt
+  }
+
   /** When the last of `bytes` is through, the first of which is here at `start`. */
   pass(start: number, bytes: number): number {
     this.bytes += bytes

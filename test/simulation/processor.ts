@@ -8,6 +8,8 @@ export interface Costs {
   readonly megabyteMs: number
   /** Decompressing, hashing and placing one chunk. */
   readonly verifyMs: number
+  /** Reading a chunk from the disk and compressing it again, for a peer that comes late. */
+  readonly compressMs: number
 }
 
 /** A core: one piece of work after the other. */

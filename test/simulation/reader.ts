@@ -12,6 +12,9 @@ export class Reader {
   #next = 0
   #issuedAt = 0
   #missing = new Set<number>()
+  /** A read came while no agent ran. */
+  #paused = false
+  #started = false
 
   constructor(world: World, node: AgentNode) {
     this.#world = world
@@ -23,10 +26,24 @@ export class Reader {
     return { items: this.#missing, since: this.#issuedAt }
   }
 
+  /** Also goes on where it was when the machine's agent has been started again. */
   start(): void {
+    if (this.#started) {
+      this.#goOn()
+      return
+    }
+    this.#started = true
     const [first] = this.#world.image.reads
     if (first === undefined) this.#end()
     else this.#world.events.after(first.thinkMs, () => this.#read())
+  }
+
+  #goOn(): void {
+    for (const item of this.#missing) this.#node.need(item)
+    if (this.#paused) {
+      this.#paused = false
+      this.#read()
+    }
   }
 
   arrived(item: number): void {
@@ -36,7 +53,10 @@ export class Reader {
   }
 
   #read(): void {
-    if (!this.#node.isUp) return
+    if (!this.#node.isUp) {
+      this.#paused = true
+      return
+    }
     this.#issuedAt = this.#world.events.now
     const items = this.#world.image.reads[this.#next]?.items ?? []
     for (const item of items) if (!this.#node.holds(item)) this.#missing.add(item)

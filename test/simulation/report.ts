@@ -1,4 +1,4 @@
-import type { LabResult } from './simulation.ts'
+import type { LabResult } from './lab-result.ts'
 
 export interface Row {
   readonly workload: 'copy' | 'replay'
@@ -12,8 +12,10 @@ const columns: readonly (readonly [string, (row: Row, first: Row) => string])[] 
   ['N', ({ agents }) => String(agents)],
   ['last s', ({ result }) => seconds(result.lastMs)],
   ['median s', ({ result }) => seconds(result.medianMs)],
+  ['troubled s', ({ result }) => seconds(result.troubledMs)],
   ['x first', ({ result }, first) => (result.lastMs / first.result.lastMs).toFixed(3)],
   ['done', ({ result }) => `${result.done}/${result.expected}`],
+  ['held', ({ result }) => `${result.heldMin}/${result.heldUnion}`],
   ['seed copies', ({ result }) => result.seedCopies.toFixed(2)],
   ['boot sets', ({ result }) => result.seedBootSets.toFixed(2)],
   [
@@ -44,6 +46,19 @@ function brokenRules({ workload, agents, result }: Row): string[] {
   return result.violations
     .slice(0, 5)
     .map(({ rule, atMs, what }) => `${workload} ${agents}: ${rule} at ${seconds(atMs)} s: ${what}`)
+}
+
+/** Messages by type: at a seed in its busiest second, a machine, and of all nodes, a machine in all. */
+export function messageTable({ workload, agents, result }: Row): string {
+  const { seedMessages, messages } = result
+  const names = [...new Set([...Object.keys(seedMessages), ...Object.keys(messages)])]
+  const share = (count = 0): string => (count / agents).toFixed(2).padStart(12)
+  return [
+    `${workload} ${agents}: ${'message'.padEnd(10)} seed, peak/s   sent in all   (a machine)`,
+    ...names.map(
+      name => `  ${name.padEnd(18)} ${share(seedMessages[name])}  ${share(messages[name])}`
+    )
+  ].join('\n')
 }
 
 function seconds(ms: number): string {

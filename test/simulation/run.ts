@@ -1,8 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { readCommandLine, type CommandLine } from './options.ts'
-import { resultTable, type Row } from './report.ts'
-import { drawImage, readTrace, simImage, type ChunkList, type SimImage } from './sim-image.ts'
+import { messageTable, resultTable, type Row } from './report.ts'
+import {
+  drawImage,
+  readTrace,
+  simImage,
+  smallImage,
+  type ChunkList,
+  type SimImage
+} from './sim-image.ts'
 import { Simulation } from './simulation.ts'
 
 // npm run sim -- --agents 1,16,64 --workload copy,replay --seed 1 (docs/simulator.md)
@@ -21,15 +28,32 @@ for (const workload of commandLine.workloads) {
 }
 if (commandLine.json) process.stdout.write(`${JSON.stringify({ ...heading, rows }, null, 2)}\n`)
 else process.stdout.write(`${resultTable(rows)}\n`)
+if (commandLine.messages) for (const row of rows) process.stdout.write(`${messageTable(row)}\n`)
 process.exitCode = rows.some(({ result }) => result.violationCount > 0) ? 1 : 0
 
 function runOne(workload: 'copy' | 'replay', agents: number): Row {
   const began = performance.now()
-  const result = new Simulation({ ...commandLine.lab, workload, agents }, image).run()
+  const simulation = new Simulation({ ...commandLine.lab, workload, agents }, image)
+  const result = simulation.run(commandLine.progress ? progressOf(simulation) : undefined)
   return { workload, agents, result, realMs: performance.now() - began }
 }
 
+/** A line each ten seconds of real time: how far virtual time and the machines are. */
+function progressOf({ world, agents }: Simulation): () => void {
+  let count = 0
+  let toldAt = performance.now()
+  return () => {
+    count += 1
+    if (count % 10_000 !== 0 || performance.now() - toldAt < 10_000) return
+    toldAt = performance.now()
+    const held = agents.map(agent => agent.heldCount).sort((a, b) => a - b)
+    const text = `${(world.events.now / 1_000).toFixed(1)} s: ${held[0]} to ${held.at(-1)} items\n`
+    process.stderr.write(text)
+  }
+}
+
 async function imageOf({ trace, image: path, lab }: CommandLine): Promise<SimImage> {
+  if (lab.items > 0) return smallImage(lab.items, lab.frameBytes, lab.thinkMs)
   const reads = await readTrace(trace)
   if (path === undefined) return simImage(drawImage(reads, lab.seed), reads)
   return simImage(JSON.parse(await readFile(path, 'utf8')) as ChunkList, reads)

@@ -1,6 +1,7 @@
 import type { ChunkId, Holding } from '../../src/base/index.ts'
 import { limits } from '../../src/base/index.ts'
 import { Introductions } from '../../src/seed/introductions.ts'
+import { Brothers } from '../../src/seed/brothers.ts'
 import { tickMs } from '../../src/scheduler/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
 import type { SimLink } from './sim-link.ts'
@@ -10,6 +11,7 @@ import { imageId, type World } from './world.ts'
 /** What src/seed/seed.ts does with messages, without its store, its images and its control API. */
 export class SeedNode extends SimNode {
   #introductions: Introductions
+  #brothers = this.#newBrothers()
 
   constructor(world: World, id: string, place: NodePlace) {
     super(world, id, 'seed', place)
@@ -35,6 +37,7 @@ export class SeedNode extends SimNode {
   restart(): void {
     this.renew()
     this.#introductions = new Introductions(this.world.randomOf(`${this.id} again`))
+    this.#brothers = this.#newBrothers()
     this.start()
   }
 
@@ -43,6 +46,7 @@ export class SeedNode extends SimNode {
   override onGone(link: SimLink): void {
     super.onGone(link)
     this.#introductions.gone(asLink(link))
+    this.#brothers.gone(asLink(link))
   }
 
   onPiece(): void {}
@@ -78,9 +82,19 @@ export class SeedNode extends SimNode {
           this.serving.holds(link.peerId, this.world.idOf(item))
         }
         return
+      case 'seeds':
+        this.#brothers.told(asLink(link), message.imageId, message.seeds)
+        return
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })
     }
+  }
+
+  #newBrothers(): Brothers {
+    return new Brothers((image, seeds) => {
+      const others = seeds.filter(peerId => peerId !== this.id)
+      this.serving.seeds(image, this.id, others)
+    })
   }
 
   /** Random: what the machines do not read has no better order. */

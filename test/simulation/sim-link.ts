@@ -1,5 +1,6 @@
 import { limits } from '../../src/base/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
+import { Fifo } from './fifo.ts'
 import { messageBytes } from './message-bytes.ts'
 import type { Network } from './network.ts'
 import type { SimNode } from './sim-node.ts'
@@ -23,7 +24,7 @@ export class SimLink {
   other!: SimLink
   closed = false
   heardAt = 0
-  readonly units: Unit[] = []
+  readonly units = new Fifo<Unit>()
   #network: Network
   /** Bytes that the other side has not got yet. */
   #committed = 0
@@ -45,7 +46,7 @@ export class SimLink {
   }
 
   send(message: Message): void {
-    this.owner.watcher.sent(this, message)
+    this.owner.sent(this, message)
     this.#push({ bytes: messageBytes(message), parcel: message })
   }
 
@@ -59,9 +60,18 @@ export class SimLink {
   }
 
   delivered(unit: Unit): void {
+    if (this.closed) return
     this.#committed -= unit.bytes
     this.owner.committedBytes -= unit.bytes
-    if (!this.closed && this.owner.isUp) this.owner.uploads.writable()
+    if (this.owner.isUp) this.owner.uploads.writable()
+  }
+
+  /** What was handed to it and has not been delivered never will be. */
+  ended(): void {
+    this.closed = true
+    this.owner.committedBytes -= this.#committed
+    this.#committed = 0
+    this.units.clear()
   }
 
   #push(unit: Unit): void {
@@ -69,7 +79,7 @@ export class SimLink {
     this.#committed += unit.bytes
     this.owner.committedBytes += unit.bytes
     this.units.push(unit)
-    this.#network.pushed(this)
+    if (this.units.length === 1) this.#network.pushed(this)
   }
 }
 

@@ -8,6 +8,7 @@ import {
 import { SendWindow, type Serving } from '../../src/scheduler/index.ts'
 import { Uploads, type Link } from '../../src/swarm/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
+import { MessageCounts } from './message-counts.ts'
 import type { Port } from './port.ts'
 import type { Costs, Processor } from './processor.ts'
 import type { SimLink, Unit } from './sim-link.ts'
@@ -43,7 +44,7 @@ export abstract class SimNode {
   /** Accepts requests and never sends a byte of a frame. */
   isMute = false
   isLiar = false
-  messagesReceived = 0
+  readonly messages = new MessageCounts()
   /** Bytes handed to connections and not delivered yet. */
   committedBytes = 0
   bytesSentBefore = 0
@@ -83,11 +84,24 @@ export abstract class SimNode {
     this.watcher.gone(this, link)
   }
 
+  sent(link: SimLink, message: Message): void {
+    this.messages.count(message.type, this.world.events.now)
+    this.world.sent.set(message.type, (this.world.sent.get(message.type) ?? 0) + 1)
+    this.watcher.sent(link, message)
+  }
+
   receive(link: SimLink, { parcel, bytes }: Unit): void {
     link.heardAt = this.world.events.now
-    this.messagesReceived += 1
     if (parcel.type === 'piece') this.onPiece(link, parcel.request, bytes)
-    else this.onMessage(link, parcel)
+    else {
+      this.messages.count(parcel.type, this.world.events.now)
+      this.onMessage(link, parcel)
+    }
+  }
+
+  /** From asking for a frame to having it. */
+  loadMs(_item: number): number {
+    return this.world.options.loadMs
   }
 
   /** The process dies and its connections with it, or the machine's line is cut. */
@@ -96,9 +110,11 @@ export abstract class SimNode {
       this.state = 'cut'
       return
     }
-    const links = [...this.links.values()]
-    for (const link of links) link.close()
     this.state = 'dead'
+    for (const link of [...this.links.values()]) {
+      link.close()
+      this.watcher.gone(this, link)
+    }
   }
 
   /** Forgets what a process knows, not what lies on its disk. */
@@ -112,7 +128,7 @@ export abstract class SimNode {
       giving: world.options.mechanisms.lateBinding ? this.serving : undefined,
       source: {
         holding: id => this.holding(id),
-        load: id => later(world, world.frameOf(id))
+        load: id => this.#load(id)
       },
       clock: { now: () => world.events.now },
       logger: silentLogger,
@@ -121,6 +137,24 @@ export abstract class SimNode {
       onAwaited: (id, requestClass) => this.onAwaited(id, requestClass),
       soon: run => run()
     })
+  }
+
+  /** A promise that virtual time keeps; the real ones know only real time. */
+  #load(id: ChunkId): Promise<Frame> {
+    const { world } = this
+    const item = world.itemOf(id)
+    const delayMs = this.loadMs(item)
+    const promise = {
+      catch: () => promise,
+      then: (use: (frame: Frame) => void) => {
+        world.events.after(delayMs, () => {
+          this.watcher.loaded(this, item)
+          use(world.frameOf(id))
+        })
+        return promise
+      }
+    }
+    return promise as unknown as Promise<Frame>
   }
 
   protected serve(link: SimLink, message: Extract<Message, { type: 'want' }>): void {
@@ -133,16 +167,4 @@ export abstract class SimNode {
 
 export function asLink(link: SimLink): Link {
   return link as unknown as Link
-}
-
-/** A promise that virtual time keeps; the real ones know only real time. */
-function later(world: World, frame: Frame): Promise<Frame> {
-  const promise = {
-    catch: () => promise,
-    then: (use: (frame: Frame) => void) => {
-      world.events.after(world.options.loadMs, () => use(frame))
-      return promise
-    }
-  }
-  return promise as unknown as Promise<Frame>
 }

@@ -10,6 +10,7 @@ import type { AgentNode } from './agent-node.ts'
 import { EventQueue } from './event-queue.ts'
 import { Network, type NetworkOptions } from './network.ts'
 import type { Costs } from './processor.ts'
+import type { MessageType } from './message-counts.ts'
 import type { SimImage } from './sim-image.ts'
 import type { SimLink } from './sim-link.ts'
 import type { Policy, SimNode } from './sim-node.ts'
@@ -30,6 +31,8 @@ export interface WorldOptions extends NetworkOptions {
   readonly costs: Costs
   /** 0: nothing is streamed but what is read. */
   readonly background: number
+  /** After this long without a byte an item is asked of another peer; 0 for the product's own. */
+  readonly fallbackMs: number
   /** From asking the store or the relay cache to having a frame. */
   readonly loadMs: number
   /** What NBD and the disk add to a read. */
@@ -50,6 +53,8 @@ export class World {
   readonly watcher: Watcher
   readonly items: readonly number[]
   readonly nodes = new Map<string, SimNode>()
+  /** Sent by anybody, by type. */
+  readonly sent = new Map<MessageType, number>()
   onDone: (node: AgentNode) => void = () => {}
   #ids: ChunkId[]
   #frames: Frame[]
@@ -97,6 +102,10 @@ export class World {
     return Number(id)
   }
 
+  frameBytes(item: number): number {
+    return this.image.frameBytes[item] ?? 0
+  }
+
   frameOf(id: ChunkId): Frame {
     const frame = this.#frames[Number(id)]
     if (frame === undefined) throw new Error(`no item has the id ${id}`)
@@ -121,8 +130,14 @@ export class World {
 
   makeFetching(node: SimNode): Fetching {
     const random = this.randomOf(`${node.id} fetching`)
-    const { mechanisms } = this.options
-    const real = new Fetching({ itemCount: this.image.itemCount, random, mechanisms })
+    const { mechanisms, fallbackMs } = this.options
+    const { itemCount } = this.image
+    const real = new Fetching({
+      itemCount,
+      random,
+      mechanisms,
+      ...(fallbackMs > 0 ? { fallbackMs } : {})
+    })
     return this.options.sabotage?.fetching?.(real) ?? real
   }
 }

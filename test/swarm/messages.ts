@@ -76,6 +76,10 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   have: message('have', { imageId: anyId, items }),
   'have-not': message('have-not', { imageId: anyId, items }),
   read: message('read', { imageId: anyId, items }),
+  seeds: message('seeds', {
+    imageId: anyId,
+    seeds: fc.array(text, { maxLength: limits.addressesPerPeerMax })
+  }),
   peers: message('peers', { peers }),
   ping: message('ping', { nonce: u32 }),
   pong: message('pong', { nonce: u32 }),

@@ -1,83 +1,11 @@
 import test from 'ava'
-import {
-  limits,
-  silentLogger,
-  type ChunkId,
-  type Frame,
-  type Holding,
-  type RequestClass,
-  type ServeDecision,
-  type Want
-} from '../../src/base/index.ts'
-import { chunkIdOf, plainFrame } from '../../src/image/index.ts'
-import { Uploads } from '../../src/swarm/uploads.ts'
+import { limits, type Frame, type ServeDecision } from '../../src/base/index.ts'
 import type { Message } from '../../src/swarm/wire.ts'
 import { throwsWith } from '../helpers/errors.ts'
 import { noise } from '../helpers/image-files.ts'
 import { FakeLink } from './fake-link.ts'
 
-const { segmentBytes } = limits
-const id = (n: number): ChunkId => chunkIdOf(Buffer.from(`chunk ${n}`))
-const frameOf = (segments: number): Frame => plainFrame(noise(segments * segmentBytes, 1))
-
-/** Uploads that send everything unless told otherwise, and what they asked of their neighbours. */
-function started(
-  options: {
-    holding?: Holding
-    decide?: (want: Want) => ServeDecision
-    load?: (id: ChunkId) => Promise<Frame | undefined>
-  } = {}
-) {
-  const calls: string[] = []
-  const wants: Want[] = []
-  const loads: ChunkId[] = []
-  const uploads = new Uploads({
-    policy: {
-      decide(want) {
-        wants.push(want)
-        return options.decide?.(want) ?? { kind: 'send' }
-      },
-      sent: peer => calls.push(`sent ${peer}`),
-      dropped: peer => calls.push(`dropped ${peer}`),
-      holds: () => {},
-      gone: peer => calls.push(`gone ${peer}`)
-    },
-    source: {
-      holding: () => options.holding ?? 'held',
-      async load(chunk) {
-        loads.push(chunk)
-        return options.load === undefined ? frameOf(1) : options.load(chunk)
-      }
-    },
-    clock: { now: () => 0 },
-    logger: silentLogger,
-    addressOf: peerId =>
-      peerId === 'unknown' ? undefined : { peerId, addresses: ['/ip4/10.0.0.1/tcp/1'] }
-  })
-  const want = (
-    to: FakeLink,
-    request: number,
-    requestClass: RequestClass = 'background',
-    chunk = id(request)
-  ): void => {
-    uploads.want(to.link, {
-      type: 'want',
-      request,
-      class: requestClass,
-      insist: false,
-      id: chunk
-    })
-  }
-  return { uploads, want, calls, wants, loads }
-}
-
-/** Loading takes a few turns of the event loop, a burst of segments one each. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 50; turn += 1) await new Promise(resolve => setImmediate(resolve))
-}
-
-const outline = ({ sent }: FakeLink): string[] =>
-  sent.map(message => ('request' in message ? `${message.type} ${message.request}` : message.type))
+import { frameOf, id, outline, segmentBytes, settled, started } from './sender.ts'
 
 test('a frame goes out whole, in segments, after its head', async t => {
   const frame: Frame = { encoding: 'zstd', plainLength: 99_999, bytes: noise(40_000, 3) }

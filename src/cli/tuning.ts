@@ -1,0 +1,41 @@
+import { Option, type Command } from 'commander'
+import { BootswarmError } from '../base/index.ts'
+import { allMechanisms, type Tuning } from '../scheduler/index.ts'
+
+// Options of `seed` and `agent` that the lab bench uses to switch the swarm's rules off, one by one.
+
+export interface TuningOptions {
+  readonly without?: string
+  readonly fallbackMs?: string
+}
+
+const fallbackMsMin = 10
+const fallbackMsMax = 60_000
+
+/** Not in the help: a lab is never better off without one of the rules. */
+export function addTuning(command: Command): Command {
+  return command
+    .addOption(new Option('--without <mechanism,...>').hideHelp())
+    .addOption(new Option('--fallback-ms <ms>').hideHelp())
+}
+
+/** ERR_USAGE naming the option. */
+export function readTuning({ without = '', fallbackMs }: TuningOptions): Tuning {
+  const off = without.split(',').filter(name => name !== '')
+  const unknown = off.find(name => !Object.hasOwn(allMechanisms, name))
+  if (unknown !== undefined) {
+    const known = Object.keys(allMechanisms).join(', ')
+    throw new BootswarmError('ERR_USAGE', `--without ${unknown} is none of ${known}`)
+  }
+  const mechanisms = Object.fromEntries(off.map(name => [name, false]))
+  return fallbackMs === undefined ? { mechanisms } : { mechanisms, fallbackMs: readMs(fallbackMs) }
+}
+
+function readMs(text: string): number {
+  const ms = Number(text)
+  if (Number.isInteger(ms) && ms >= fallbackMsMin && ms <= fallbackMsMax) return ms
+  throw new BootswarmError(
+    'ERR_USAGE',
+    `--fallback-ms ${text} is not a whole number from ${fallbackMsMin} to ${fallbackMsMax}`
+  )
+}

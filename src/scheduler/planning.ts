@@ -1,0 +1,110 @@
+import type { Asking } from './asking.ts'
+import type { Availability } from './availability.ts'
+import type { FetchAction } from './fetch-events.ts'
+import type { Mechanisms } from './mechanisms.ts'
+import { spareRequestsMax } from './peer-choice.ts'
+import type { WantList } from './want-list.ts'
+import { Yielding } from './yielding.ts'
+
+/** While somebody waits, what is only expected to be read comes in smaller numbers. */
+const expectedWhileReadingMax = 8
+/** Items looked at in one search for background work. */
+const scanMax = 512
+/** Items that a seed picks for us at a time; the next comes while the one before is being checked. */
+const takesMax = 4
+
+export interface PlanningInit {
+  readonly wants: WantList
+  readonly have: Availability
+  readonly asking: Asking
+  readonly mechanisms: Mechanisms
+}
+
+/** Which of the wanted items are asked for next: what somebody waits for, what is soon read, the rest. */
+export class Planning {
+  #wants: WantList
+  #have: Availability
+  #asking: Asking
+  #mechanisms: Mechanisms
+  #yielding = new Yielding()
+  /** Background items at the front of the order that the last searches could ask of nobody. */
+  #scanSkip = 0
+
+  constructor({ wants, have, asking, mechanisms }: PlanningInit) {
+    this.#wants = wants
+    this.#have = have
+    this.#asking = asking
+    this.#mechanisms = mechanisms
+  }
+
+  /** `news`: only these items can be had where they could not before. */
+  plan(now: number, actions: FetchAction[], news?: readonly number[]): void {
+    for (const item of this.#wants.urgent()) {
+      this.#yielding.urgent(now)
+      if (!this.#asking.has(item)) this.#asking.ask(item, 'urgent', now, actions)
+    }
+    this.#planExpected(now, actions)
+    this.#planBackground(now, actions, news)
+  }
+
+  /** What is expected to be read soon; while somebody waits already, less of it. */
+  #planExpected(now: number, actions: FetchAction[]): void {
+    const most = this.#yielding.isReading(now) ? expectedWhileReadingMax : spareRequestsMax
+    let free = most - this.#asking.count('prefetch')
+    if (free <= 0) return
+    for (const item of this.#wants.prefetch()) {
+      if (this.#asking.has(item) || !this.#asking.ask(item, 'prefetch', now, actions)) continue
+      free -= 1
+      if (free === 0) return
+    }
+  }
+
+  #planBackground(now: number, actions: FetchAction[], news?: readonly number[]): void {
+    if (this.#yielding.yields(now)) return
+    const isReading = this.#yielding.isReading(now)
+    const room =
+      spareRequestsMax - this.#asking.count('prefetch') - this.#asking.count('background')
+    const most = Math.min(room, isReading ? 1 : room)
+    const { lateBinding } = this.#mechanisms
+    if (lateBinding) this.#takeMore(now, actions)
+    if (most > 0) this.#askBackground(most, now, actions, news)
+  }
+
+  #askBackground(
+    most: number,
+    now: number,
+    actions: FetchAction[],
+    news?: readonly number[]
+  ): void {
+    const { lateBinding } = this.#mechanisms
+    const beyondSeeds = lateBinding ? this.#asking.choice.seedsThatPick(now) : 0
+    let free = most
+    let looked = 0
+    for (const item of news ?? this.#wants.background(scanMax, this.#scanSkip)) {
+      looked += 1
+      if (this.#asking.has(item) || this.#wants.classOf(item) !== 'background') continue
+      // Only seeds have it, and they pick for themselves what they send.
+      if (this.#have.holderCount(item) <= beyondSeeds && !this.#asking.isHinted(item)) continue
+      if (!this.#asking.ask(item, 'background', now, actions)) continue
+      this.#yielding.began(now)
+      this.#scanSkip = 0
+      free -= 1
+      if (free === 0) return
+    }
+    if (news !== undefined) return
+    // Nobody has these now: the next search begins behind them, and in the end at the front again.
+    this.#scanSkip = looked < scanMax ? 0 : this.#scanSkip + looked
+  }
+
+  /** Whatever the seeds pick next is as good as any item that nobody else has. */
+  #takeMore(now: number, actions: FetchAction[]): void {
+    if (!this.#wants.hasBackground) return
+    const { choice } = this.#asking
+    const one = this.#yielding.isReading(now) ? choice.takeOne(now) : undefined
+    const peers = this.#yielding.isReading(now) ? [one ?? []].flat() : choice.takes(takesMax, now)
+    for (const peer of peers) {
+      actions.push({ type: 'more', peer })
+      this.#yielding.began(now)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import test from 'ava'
+import { SendWindow } from '../../src/scheduler/send-window.ts'
+
+const KiB = 1024
+const begins = (window: SendWindow, peer: string, request: number, now: number): boolean =>
+  window.mayBegin(peer, request, 'prefetch', now)
+
+test('what is in flight from a node is bounded over all its peers', t => {
+  const window = new SendWindow()
+  t.true(begins(window, 'a', 1, 0))
+  window.began('a', 1, 64 * KiB, 0)
+  t.true(begins(window, 'b', 1, 0))
+  window.began('b', 1, 64 * KiB, 0)
+  t.false(begins(window, 'c', 1, 0))
+  t.true(begins(window, 'a', 1, 0), 'what has its place may go on')
+  window.ended('a', 1, 10)
+  t.true(begins(window, 'c', 1, 10))
+})
+
+test('a machine that takes nothing holds no place, and gets nothing more meanwhile', t => {
+  const window = new SendWindow()
+  window.began('slow', 1, 128 * KiB, 0)
+  t.false(begins(window, 'quick', 1, 500))
+  t.true(begins(window, 'quick', 1, 501))
+  t.false(begins(window, 'slow', 2, 501))
+  window.moved('slow', 1, 600)
+  t.false(begins(window, 'quick', 1, 601), 'it moves again')
+  window.ended('slow', 1, 700)
+  t.true(begins(window, 'slow', 2, 700))
+})
+
+test('who has gone holds no place', t => {
+  const window = new SendWindow()
+  window.began('a', 1, 128 * KiB, 0)
+  t.false(begins(window, 'b', 1, 0))
+  window.gone('a')
+  t.true(begins(window, 'b', 1, 0))
+})
+
+test('a quick line has a wider window', t => {
+  const window = new SendWindow()
+  // 125,000 bytes a millisecond: 25 ms of it are 3 MB.
+  for (let ms = 0; ms <= 200; ms += 1) {
+    window.began('a', ms, 125_000, ms)
+    window.began('a', 1_000 + ms, 1, ms)
+    window.ended('a', ms, ms + 1)
+  }
+  window.began('b', 1, 1024 * KiB, 210)
+  t.true(begins(window, 'c', 1, 210))
+  window.began('c', 1, 3 * 1024 * KiB, 210)
+  t.false(begins(window, 'd', 1, 210))
+})
+
+test('background stands back while somebody waits and for a while after, prefetch does not', t => {
+  const window = new SendWindow()
+  window.began('a', 1, 1, 0)
+  window.urgent(0)
+  for (const now of [0, 100, 299]) {
+    t.true(window.yields(now))
+    t.false(window.mayBegin('b', 1, 'background', now))
+    t.true(window.mayBegin('b', 1, 'prefetch', now))
+  }
+  t.false(window.yields(300))
+  t.true(window.mayBegin('b', 1, 'background', 300))
+})
+
+test('one frame a second goes out however much somebody waits', t => {
+  const window = new SendWindow()
+  let sent = 0
+  for (let now = 0; now < 10_000; now += 10) {
+    window.urgent(now)
+    if (!window.mayBegin('a', now, 'background', now)) continue
+    sent += 1
+    window.began('a', now, 1, now)
+    window.ended('a', now, now)
+  }
+  t.is(sent, 10)
+})
