@@ -9,6 +9,7 @@ import type { ContenderName, LabOptions, Workload } from './options.ts'
 import { processorShares, processorTimes } from './processors.ts'
 import { counts, details, table } from './report.ts'
 import { untilAborted, type Outcome } from './run.ts'
+import { sideBySideLine, simulateOutcomes } from './simulated.ts'
 import { sum } from './statistics.ts'
 import { prepareSubject, type Subject } from './subject.ts'
 import { verdictLine, verdicts } from './targets.ts'
@@ -131,6 +132,8 @@ async function report(
   for (const { contender, workload, machines, why } of failures) {
     console.log(`FAILED ${workload} to ${machines} by ${contender}: ${why}`)
   }
+  const simulated = await simulateOutcomes(outcomes, subject, options)
+  if (simulated.length > 0) console.log(`\n${simulated.map(sideBySideLine).join('\n')}`)
   if (judged.length > 0) console.log(`\n${judged.map(verdictLine).join('\n')}`)
   if (outcomes.some(outcome => !counts(outcome))) {
     console.log('\nSome figures do not count: use slower links (--rate) for every contender.')
@@ -144,6 +147,7 @@ async function report(
     subject: { ...about, bootSetBytes, bootSetChunks: bootSet.size, reads: trace.reads.length },
     outcomes,
     failures,
+    simulated,
     verdicts: judged
   }
   if (options.json !== undefined)

@@ -97,7 +97,7 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
 function startSeed(run: Run): LabProcess {
   const listen = ['--listen', `/ip4/${seedAddress}/tcp/4910`, '--http', '127.0.0.1:4911']
   const command = [launcher, 'seed', '--store', run.subject.storePath, ...listen, '--json']
-  return startOn(run, run.network.seed, [...command, ...run.options.seedArgs], {
+  return startOn(run, run.network.seed, [...command, ...tuningOf(run), ...run.options.seedArgs], {
     env: probeInto(run, run.network.seed)
   })
 }
@@ -107,9 +107,17 @@ function startAgent(run: Run, host: Host, ticket: string, startAtMs: number): La
   const where = ['--disk', diskOf(run, host), '--nbd', `unix:${socketOf(run, host)}`]
   const who = ['--ticket', ticket, '--image', subject.name, '--name', host.name]
   const when = ['--start-at', String(startAtMs), '--listen', '/ip4/0.0.0.0/tcp/0', '--json']
-  return startOn(run, host, [launcher, 'agent', ...who, ...where, ...when, ...options.agentArgs], {
+  const how = [...tuningOf(run), ...options.agentArgs]
+  return startOn(run, host, [launcher, 'agent', ...who, ...where, ...when, ...how], {
     env: options.probeAgents ? probeInto(run, host) : {}
   })
+}
+
+function tuningOf({ options: { without, fallbackMs } }: Run): string[] {
+  return [
+    ...(without === undefined ? [] : ['--without', without]),
+    ...(fallbackMs === undefined ? [] : ['--fallback-ms', fallbackMs])
+  ]
 }
 
 function probeInto(run: Run, host: Host): Record<string, string> {

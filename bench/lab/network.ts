@@ -114,9 +114,15 @@ async function plugIn(
 async function addNamespace(name: string): Promise<void> {
   await run('ip', ['netns', 'add', name])
   await run('ip', ['-n', name, 'link', 'set', 'lo', 'up'])
-  // Neighbour discovery of a second protocol would be traffic that belongs to no contender.
-  const setting = 'net.ipv6.conf.all.disable_ipv6=1'
-  await run('ip', ['netns', 'exec', name, 'sysctl', '--quiet', '--write', setting])
+  await set(name, 'net.ipv6.conf.all.disable_ipv6=1')
+  // What Linux machines have unless told otherwise, whatever this host was told; on links with short
+  // queues and short ways cubic behaves as reno, which every host allows.
+  const control = 'net.ipv4.tcp_congestion_control'
+  await set(name, `${control}=cubic`).catch(() => set(name, `${control}=reno`))
+}
+
+async function set(namespace: string, setting: string): Promise<void> {
+  await run('ip', ['netns', 'exec', namespace, 'sysctl', '--quiet', '--write', setting])
 }
 
 function machineAddress(index: number): string {

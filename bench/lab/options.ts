@@ -18,6 +18,9 @@ export interface LabOptions {
   readonly killSeedAt: number | undefined
   readonly agentArgs: readonly string[]
   readonly seedArgs: readonly string[]
+  /** Rules of the swarm that are switched off, in the seed and in every agent. */
+  readonly without: string | undefined
+  readonly fallbackMs: string | undefined
   /** The other full copies of more machines than this are not waited for. */
   readonly httpMachinesMax: number
   readonly image: string | undefined
@@ -42,6 +45,8 @@ export const usage = `usage: node bench/lab.ts [options]      (root only; docs/b
   --kill-seed-at SECONDS   copy: the seed is killed, and returns when the survivors stand still
   --agent-arg ARG          given to every agent; may be repeated, as in --agent-arg=--until
   --seed-arg ARG           given to the seed
+  --without MECHANISM,...  switch rules of the swarm off (docs/simulator.md has their names)
+  --fallback-ms MS         ask elsewhere when a request stands still for so long
   --http-max 16            HTTP only up to so many machines: its time grows with them
   --image FILE --kernel-dir DIR --trace FILE    other than the Debian image
   --skip-compare           do not wait for complete disks and compare them after a replay
@@ -72,6 +77,8 @@ export function parseOptions(args: readonly string[]): LabOptions {
     killSeedAt,
     agentArgs: values['agent-arg'],
     seedArgs: values['seed-arg'],
+    without: values.without,
+    fallbackMs: values['fallback-ms'],
     httpMachinesMax: positive('--http-max', values['http-max']),
     image: values.image,
     kernelDir: values['kernel-dir'],
@@ -96,6 +103,8 @@ const optionTypes = {
   'kill-seed-at': { type: 'string' },
   'agent-arg': { type: 'string', multiple: true, default: [] as string[] },
   'seed-arg': { type: 'string', multiple: true, default: [] as string[] },
+  without: { type: 'string' },
+  'fallback-ms': { type: 'string' },
   'http-max': { type: 'string', default: '16' },
   image: { type: 'string' },
   'kernel-dir': { type: 'string' },
