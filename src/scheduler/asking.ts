@@ -1,21 +1,33 @@
 import type { RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { FetchAction } from './fetch-events.ts'
+import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
-import { isSooner, isStalled, RequestTable, stuckMs, type Request } from './request-table.ts'
+import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
 export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
+/** What nobody waits for takes at most so much of the line, at any rate (DESIGN, Swarm). */
+const budgetMs = 25
+const budgetBytesMin = 128 * 1024
+const frameBytesInitial = 64 * 1024
+const frameWeight = 0.1
+/** A seed sends again only within bounds: one that has no room is left alone for a while. */
+const noRoomMs = 1_000
+/** A request is late when it takes so many times what requests at the peer took lately. */
+const lateTimes = 4
 
 export interface AskingInit {
   readonly peers: PeerTable
   readonly have: Availability
   readonly mechanisms: Mechanisms
-  /** How long a request may stand still at a peer that is busy with other things. */
+  /** How long what somebody waits for may stand still before it is asked elsewhere. */
   readonly fallbackMs?: number | undefined
+  /** What seeds call the item; undefined while that is not known. */
+  readonly keyOf?: ((item: number) => string | undefined) | undefined
 }
 
 /** What is asked of whom, from the first question to the item's arrival or the next peer. */
@@ -25,14 +37,21 @@ export class Asking {
   #peers: PeerTable
   #have: Availability
   #fallbackMs: number
+  /** A seed has had no room for what was late: until then it is the last to fall back to. */
+  #seedsBusyUntil = -Infinity
   #requests = new RequestTable()
   /** Where a peer told us to get the item; tried before anybody else. */
   #hints = new Map<number, string[]>()
   /** Items for which a redirect led nowhere: the next holder must serve. */
   #insist = new Set<number>()
+  #downlink = new LineRate()
+  /** Moving average. */
+  #frameBytes = frameBytesInitial
+  /** How often a request for the item was given up because it stood still. */
+  #fallbacks = new Map<number, number>()
 
-  constructor({ peers, have, mechanisms, fallbackMs = stuckMs }: AskingInit) {
-    this.choice = new PeerChoice(peers, have)
+  constructor({ peers, have, mechanisms, keyOf, fallbackMs = stuckMs }: AskingInit) {
+    this.choice = new PeerChoice(peers, have, keyOf)
     this.#mechanisms = mechanisms
     this.#peers = peers
     this.#have = have
@@ -56,6 +75,21 @@ export class Asking {
     return this.#requests.get(item)?.state
   }
 
+  /** Asked of a peer that has it and may not send us elsewhere. */
+  mustBeServed(item: number): boolean {
+    return this.#insist.has(item) && this.#requests.get(item)?.state === 'asked'
+  }
+
+  /**
+   * Whether the line has room for one more frame that nobody waits for, with `underWay` frames that
+   * seeds are to pick: what is on its way cannot be overtaken by what somebody will wait for.
+   */
+  hasRoom(underWay: number): boolean {
+    const { count, received } = this.#requests.inFlight()
+    const bytes = (count + underWay) * this.#frameBytes - received
+    return bytes < Math.max(budgetBytesMin, budgetMs * this.#downlink.bytesPerMs)
+  }
+
   count(requestClass: RequestClass): number {
     return this.#requests.count(requestClass)
   }
@@ -73,7 +107,9 @@ export class Asking {
       state: connected ? 'asked' : 'connecting',
       redirected: hint !== undefined,
       askedAt: now,
-      movedAt: now
+      movedAt: now,
+      received: 0,
+      classedAt: now
     }
     this.#requests.add(request)
     if (connected) {
@@ -85,18 +121,18 @@ export class Asking {
     return true
   }
 
-  reclass(item: number, requestClass: RequestClass, actions: FetchAction[]): void {
+  reclass(item: number, requestClass: RequestClass, now: number, actions: FetchAction[]): void {
     const request = this.#requests.get(item)
     if (request === undefined || request.class === requestClass) return
-    this.#requests.reclass(request, requestClass)
+    this.#requests.reclass(request, requestClass, now)
     if (request.state !== 'connecting') actions.push(this.#requestAction(request))
   }
 
   /** Who waits for one who waits in the background would itself wait in the background. */
-  awaited(item: number, requestClass: RequestClass, actions: FetchAction[]): void {
+  awaited(item: number, requestClass: RequestClass, now: number, actions: FetchAction[]): void {
     const request = this.#requests.get(item)
     if (request === undefined || !this.#mechanisms.inheritance) return
-    if (isSooner(requestClass, request.class)) this.reclass(item, requestClass, actions)
+    if (isSooner(requestClass, request.class)) this.reclass(item, requestClass, now, actions)
   }
 
   /** What the seed picked is taken, unless it is on its way from somebody else already. */
@@ -115,7 +151,7 @@ export class Asking {
     if (request !== undefined && request.state !== 'connecting') {
       actions.push({ type: 'cancel', peer: request.peer, item })
     }
-    const times = { askedAt: now, movedAt: now }
+    const times = { askedAt: now, movedAt: now, classedAt: now, received: 0 }
     const state = 'sending'
     const taken: Request = { item, peer, class: requestClass, state, redirected: false, ...times }
     this.#requests.add(taken)
@@ -128,9 +164,12 @@ export class Asking {
   settle(item: number, now: number): FetchAction[] {
     this.#hints.delete(item)
     this.#insist.delete(item)
+    this.#fallbacks.delete(item)
     this.#peers.forgive(item)
     const request = this.#requests.get(item)
     if (request === undefined) return []
+    if (request.received > 0)
+      this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
     this.#requests.delete(item)
     this.#peers.settled(request.peer, request.askedAt, now)
     if (request.state === 'connecting') return []
@@ -162,6 +201,13 @@ export class Asking {
     return actions
   }
 
+  progressed(peer: string, item: number, bytes: number, now: number): FetchAction[] {
+    const request = this.#requests.get(item)
+    if (request !== undefined && request.peer === peer) request.received += bytes
+    this.#downlink.moved(bytes, now)
+    return this.moved(peer, item, false, now)
+  }
+
   /** The peer has answered, or some bytes have come. */
   moved(peer: string, item: number, waiting: boolean, now: number): FetchAction[] {
     const request = this.#requests.get(item)
@@ -176,8 +222,13 @@ export class Asking {
     if (reason === 'not-held') this.#have.set(peer, item, false)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
+    const hasNoRoom = reason === 'busy' && this.#insist.has(item)
+    const isOfSeed = this.#peers.get(peer)?.role === 'seed'
+    if (hasNoRoom && isOfSeed) this.#seedsBusyUntil = now + noRoomMs
     const actions: FetchAction[] = []
-    this.#giveUp(request, now, refusedMs[reason], actions)
+    // What nobody waits for can wait until the storm is over.
+    const avoidMs = hasNoRoom && request.class !== 'urgent' ? noRoomMs : refusedMs[reason]
+    this.#giveUp(request, now, avoidMs, actions)
     return actions
   }
 
@@ -193,17 +244,31 @@ export class Asking {
   dropStalled(now: number): FetchAction[] {
     const actions: FetchAction[] = []
     for (const request of this.#requests.all()) {
-      if (!isStalled(request, this.#peers.get(request.peer), now, this.#fallbackMs)) continue
+      const { item, peer } = request
+      const stall = stallOf(request, this.#peers.get(peer), now, this.#patienceMs(request))
+      if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
-      if (!this.choice.hasOther(request.peer, request.item, now)) continue
+      const other = this.choice.otherThan(peer, item, now)
+      if (other === undefined) continue
+      if (stall === 'late' && other === 'seed' && now < this.#seedsBusyUntil) continue
+      const fallbacks = this.#fallbacks.get(item) ?? 0
+      this.#fallbacks.set(item, fallbacks + 1)
+      // Who is only late may be sent on: a holder on whom all insist would have to serve them all.
+      if (stall === 'stuck' || fallbacks > 0) this.#insist.add(item)
       if (request.state !== 'connecting') {
-        actions.push({ type: 'cancel', peer: request.peer, item: request.item })
-        this.#peers.stalled(request.peer, now)
+        actions.push({ type: 'cancel', peer, item })
+        this.#peers.stalled(peer, request.askedAt, now)
       }
-      this.#insist.add(request.item)
       this.#giveUp(request, now, stalledMs, actions)
     }
     return actions
+  }
+
+  /** Each fall-back of a request has twice the time of the one before it. */
+  #patienceMs({ item, peer }: Request): number {
+    const fallbacks = this.#fallbacks.get(item) ?? 0
+    const usualMs = this.#peers.get(peer)?.serviceMs ?? 0
+    return Math.max(usualMs * lateTimes, this.#fallbackMs * 2 ** fallbacks)
   }
 
   /** The request will bring nothing: somebody else is asked, and is not to send us on again. */

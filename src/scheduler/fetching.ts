@@ -1,4 +1,4 @@
-import type { Random, RequestClass } from '../base/index.ts'
+import type { ChunkId, Random, RequestClass } from '../base/index.ts'
 import { Asking } from './asking.ts'
 import { Availability } from './availability.ts'
 import { isSignOfLife, type FetchAction, type FetchEvent } from './fetch-events.ts'
@@ -21,8 +21,13 @@ export interface FetchingInit {
   readonly random: Random
   /** Those not named are on. */
   readonly mechanisms?: Partial<Mechanisms>
-  /** How long a request may stand still before it is asked elsewhere; by default 1,500 ms. */
+  /** How long what somebody waits for may stand still before it is asked elsewhere; 1,500 ms. */
   readonly fallbackMs?: number
+  /**
+   * The id of an item, by which it has a home among several seeds; undefined while its page is not
+   * here. By default the item's number in digits.
+   */
+  idOf?(item: number): ChunkId | undefined
 }
 
 /** Turns what happens to a node that fetches into what it does about it. */
@@ -33,20 +38,21 @@ export class Fetching {
   #peers = new PeerTable()
   #asking: Asking
   #planning: Planning
-  /** Items that others have read and that were not here when they said so. */
-  #expected = new Set<number>()
+  /** Items that others have read and that are not here, and when they first said so. */
+  #expected = new Map<number, number>()
 
   constructor(init: FetchingInit) {
     const mechanisms = { ...allMechanisms, ...init.mechanisms }
     const wants = new WantList(init.itemCount, init.random)
     const have = new Availability(init.itemCount)
     const { fallbackMs } = init
-    const asking = new Asking({ peers: this.#peers, have, mechanisms, fallbackMs })
+    const keyOf = init.idOf === undefined ? undefined : (item: number) => init.idOf?.(item)
+    const asking = new Asking({ peers: this.#peers, have, mechanisms, fallbackMs, keyOf })
     this.#mechanisms = mechanisms
     this.#wants = wants
     this.#have = have
     this.#asking = asking
-    this.#planning = new Planning({ wants, have, asking, mechanisms })
+    this.#planning = new Planning({ wants, have, asking, mechanisms, expected: this.#expected })
   }
 
   /** True while the item is asked of somebody who has accepted the request. */
@@ -71,18 +77,25 @@ export class Fetching {
     const actions = this.#take(event, now)
     // Signs of life change nothing about whom to ask; they are the most frequent events by far.
     const news = event.type === 'has' ? event.items : undefined
-    if (!isSignOfLife(event)) this.#planning.plan(now, actions, news)
+    if (!isSignOfLife(event)) {
+      if (event.type !== 'settled' && news === undefined) this.#planning.renew()
+      this.#planning.plan(now, actions, news)
+    }
     // Sent elsewhere, and nobody else can be asked now.
     if (event.type === 'redirected' && wasAsked && !this.#asking.has(event.item)) {
       actions.push({ type: 'abandoned', item: event.item })
     }
-    return actions
+    if (!this.#mechanisms.keeping) return actions
+    // A holder that must serve waits for nobody, so that those who wait here may go on waiting.
+    return actions.filter(
+      action => action.type !== 'abandoned' || !this.#asking.mustBeServed(action.item)
+    )
   }
 
   #take(event: FetchEvent, now: number): FetchAction[] {
     switch (event.type) {
       case 'want':
-        return this.#want(event.items, event.class)
+        return this.#want(event.items, event.class, now)
       case 'settled':
         this.#wants.remove(event.item)
         this.#expected.delete(event.item)
@@ -114,9 +127,9 @@ export class Fetching {
       case 'redirected':
         return this.#answered(event, now)
       case 'awaited':
-        return this.#awaited(event.item, event.class)
+        return this.#awaited(event.item, event.class, now)
       case 'expected':
-        for (const item of event.items) this.#expect(item)
+        for (const item of event.items) this.#expect(item, now)
         return []
       case 'given':
         return this.#given(event.peer, event.item, now)
@@ -137,7 +150,7 @@ export class Fetching {
       case 'accepted':
         return this.#asking.moved(peer, item, event.waiting, now)
       case 'progress':
-        return this.#asking.moved(peer, item, false, now)
+        return this.#asking.progressed(peer, item, event.bytes, now)
       case 'refused':
         return this.#asking.refused(peer, item, event.reason, now)
       case 'redirected':
@@ -146,26 +159,26 @@ export class Fetching {
     }
   }
 
-  #want(items: readonly number[], requestClass: RequestClass): FetchAction[] {
+  #want(items: readonly number[], requestClass: RequestClass, now: number): FetchAction[] {
     const actions: FetchAction[] = []
     for (const item of items) {
       const isExpected = requestClass === 'background' && this.#expected.has(item)
       const wanted = isExpected ? 'prefetch' : requestClass
       this.#wants.set(item, wanted)
-      this.#asking.reclass(item, wanted, actions)
+      this.#asking.reclass(item, wanted, now, actions)
     }
     return actions
   }
 
-  #awaited(item: number, requestClass: RequestClass): FetchAction[] {
+  #awaited(item: number, requestClass: RequestClass, now: number): FetchAction[] {
     const actions: FetchAction[] = []
-    this.#asking.awaited(item, requestClass, actions)
+    this.#asking.awaited(item, requestClass, now, actions)
     return actions
   }
 
-  #expect(item: number): void {
+  #expect(item: number, now: number): void {
     if (!this.#mechanisms.foresight) return
-    this.#expected.add(item)
+    if (!this.#expected.has(item)) this.#expected.set(item, now)
     if (this.#wants.classOf(item) === 'background') this.#wants.set(item, 'prefetch')
   }
 

@@ -16,8 +16,12 @@ interface Given {
  */
 export class FirstCopies {
   #ids: readonly ChunkId[]
-  /** All before this place were given at least once. */
+  /** Whether this seed is the chunk's home; the others are given after those, in the other direction. */
+  #isHome: (id: ChunkId) => boolean = () => true
+  /** All homely ones before this place were given at least once … */
   #next = 0
+  /** … and all others behind this one. */
+  #lastOther: number
   #out = new Set<ChunkId>()
   /** Not confirmed yet, oldest first. */
   #given = new Map<ChunkId, Given>()
@@ -25,6 +29,14 @@ export class FirstCopies {
 
   constructor(ids: readonly ChunkId[]) {
     this.#ids = ids
+    this.#lastOther = ids.length - 1
+  }
+
+  /** Other seeds have come or gone, so that other chunks are at home here. */
+  share(isHome: (id: ChunkId) => boolean): void {
+    this.#isHome = isHome
+    this.#next = 0
+    this.#lastOther = this.#ids.length - 1
   }
 
   next(peer: string, now: number): Gift {
@@ -64,8 +76,17 @@ export class FirstCopies {
   #unsent(): ChunkId | undefined {
     for (; this.#next < this.#ids.length; this.#next += 1) {
       const id = this.#ids[this.#next]
-      if (id !== undefined && !this.#out.has(id) && !this.#given.has(id)) return id
+      if (id !== undefined && this.#isUnsent(id) && this.#isHome(id)) return id
+    }
+    // From behind: what another seed would give last it has most likely not given yet.
+    for (; this.#lastOther >= 0; this.#lastOther -= 1) {
+      const id = this.#ids[this.#lastOther]
+      if (id !== undefined && this.#isUnsent(id)) return id
     }
     return undefined
+  }
+
+  #isUnsent(id: ChunkId): boolean {
+    return !this.#out.has(id) && !this.#given.has(id)
   }
 }

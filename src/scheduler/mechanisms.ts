@@ -14,6 +14,14 @@ export interface Mechanisms {
   readonly foresight: boolean
   /** What nobody waits for is bounded by what is in flight from a node, not only on each connection. */
   readonly sendWindow: boolean
+  /** Copies that a seed sends only because somebody was late are a small share of what it sends. */
+  readonly lateBudget: boolean
+  /** Who must ask elsewhere, of one who must serve it, keeps those who wait for it here. */
+  readonly keeping: boolean
+  /** Between two reads, the background that a machine has asked for is bounded by its line. */
+  readonly receiveBudget: boolean
+  /** What others have read is left to them for a while before a seed is asked. */
+  readonly neighboursFirst: boolean
 }
 
 export const allMechanisms: Mechanisms = {
@@ -23,13 +31,17 @@ export const allMechanisms: Mechanisms = {
   inheritance: true,
   rebuilding: true,
   foresight: true,
-  sendWindow: true
+  sendWindow: true,
+  lateBudget: true,
+  keeping: true,
+  receiveBudget: true,
+  neighboursFirst: true
 }
 
 /** What benches change to show what a rule is worth; nobody else should. */
 export interface Tuning {
   /** Those not named are on. */
   readonly mechanisms?: Partial<Mechanisms>
-  /** A request that stands still for this long is made elsewhere. */
+  /** What somebody waits for and stands still for this long is asked for elsewhere. */
   readonly fallbackMs?: number
 }

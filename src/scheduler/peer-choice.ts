@@ -1,6 +1,7 @@
 import type { RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { PeerState, PeerTable } from './peer-table.ts'
+import { homeOf } from './rendezvous.ts'
 
 /** Requests that nobody waits for, a node and a peer (research/swarm-simulation.md, Kb, Kp). */
 export const spareRequestsMax = 16
@@ -21,44 +22,61 @@ export interface Wanted {
 export class PeerChoice {
   #peers: PeerTable
   #have: Availability
+  #keyOf: (item: number) => string | undefined
   // Used again in each search: there are many, and most find nobody.
   #agents: PeerState[] = []
   #seeds: PeerState[] = []
 
-  constructor(peers: PeerTable, have: Availability) {
+  /** `keyOf` names an item as seeds do; undefined while that is not known. */
+  constructor(
+    peers: PeerTable,
+    have: Availability,
+    keyOf: (item: number) => string | undefined = String
+  ) {
     this.#peers = peers
     this.#have = have
+    this.#keyOf = keyOf
   }
 
   choose(wanted: Wanted, now: number): string | undefined {
     this.#findAble(wanted.item, now)
     const agents = this.#agents
-    const seeds = this.#seeds
+    const able = agents.length + this.#seeds.length
+    const seeds = this.#homeAmong(this.#seeds, wanted, now)
     if (wanted.class === 'urgent') {
       const few = agents.length < holdersEnough && seeds.length > 0
       if (few && !wanted.insist) return soonest(seeds, now)?.id
       return soonest([...agents, ...seeds], now)?.id
     }
-    const able = agents.length + seeds.length
     const perPeer = Math.max(spareRequestsPeerMin, Math.ceil(spareRequestsMax / able))
     // The seed is for what nobody else has: what a neighbour holds waits for the neighbour's turn.
     if (agents.length > 0) return soonest(agents, now, perPeer)?.id
-    const picks = wanted.class === 'background' && wanted.seedsPick
-    const askable = picks ? seeds.filter(seed => now < seed.spentUntil) : seeds
-    return soonest(askable, now, perPeer)?.id
+    return soonest(seeds, now, perPeer)?.id
   }
 
-  /** Whether somebody else than `peer` could be asked. */
-  hasOther(peer: string, item: number, now: number): boolean {
+  /** Of several seeds an item has one home, so that each sends its share; the next when that fails. */
+  #homeAmong(seeds: readonly PeerState[], wanted: Wanted, now: number): readonly PeerState[] {
+    const picks = wanted.class === 'background' && wanted.seedsPick
+    const askable = picks ? seeds.filter(seed => now < seed.spentUntil) : seeds
+    if (askable.length < 2) return askable
+    const key = this.#keyOf(wanted.item)
+    const lively = askable.filter(({ stalledUntil }) => now >= stalledUntil)
+    const ids = (lively.length > 0 ? lively : askable).map(({ id }) => id)
+    const home = key === undefined ? undefined : homeOf(ids, key)
+    return home === undefined ? askable : askable.filter(({ id }) => id === home)
+  }
+
+  /** Whether somebody else than `peer` could be asked, and whether that need not be a seed. */
+  otherThan(peer: string, item: number, now: number): 'agent' | 'seed' | undefined {
     this.#findAble(item, now)
-    return [...this.#agents, ...this.#seeds].some(other => other.id !== peer)
+    if (this.#agents.some(other => other.id !== peer)) return 'agent'
+    return this.#seeds.some(other => other.id !== peer) ? 'seed' : undefined
   }
 
   /** How many peers with every item are seeds that are not to be asked for an item by name now. */
   seedsThatPick(now: number): number {
     let count = 0
-    for (const peer of this.#peers.all()) {
-      if (peer.role !== 'seed') continue
+    for (const peer of this.#peers.seeds()) {
       if (now < peer.spentUntil) return 0
       if (this.#have.hasAll(peer.id)) count += 1
     }
@@ -68,18 +86,27 @@ export class PeerChoice {
   /** Seeds that are to pick one more item each time that they are named, up to `most` under way. */
   takes(most: number, now: number): string[] {
     const takes: string[] = []
-    for (const peer of this.#peers.all()) {
-      if (peer.role !== 'seed' || now < peer.spentUntil) continue
+    for (const peer of this.#peers.seeds()) {
+      if (now < peer.spentUntil) continue
       for (; peer.takes + peer.requests < most; peer.takes += 1) takes.push(peer.id)
     }
     return takes
   }
 
+  seedsWithAll(): number {
+    return this.#peers.seeds().filter(({ id }) => this.#have.hasAll(id)).length
+  }
+
+  /** How many items seeds are to pick for us and have not yet. */
+  taking(): number {
+    return this.#peers.seeds().reduce((sum, { takes }) => sum + takes, 0)
+  }
+
   /** A seed that is to pick nothing for us yet, whatever else it was asked for. */
   takeOne(now: number): string | undefined {
     const peer = this.#peers
-      .all()
-      .find(({ role, takes, spentUntil }) => role === 'seed' && takes === 0 && now >= spentUntil)
+      .seeds()
+      .find(({ takes, spentUntil }) => takes === 0 && now >= spentUntil)
     if (peer !== undefined) peer.takes += 1
     return peer?.id
   }

@@ -26,6 +26,7 @@ export class PeerTable {
   #peers = new Map<string, PeerState>()
   /** The same, to be gone through quickly. */
   #list: readonly PeerState[] = []
+  #seeds: readonly PeerState[] = []
   /** item → peer → until when it is not asked. Kept for peers that are not connected too. */
   #avoided = new Map<number, Map<string, number>>()
 
@@ -40,12 +41,12 @@ export class PeerTable {
       takes: 0,
       spentUntil: -Infinity
     })
-    this.#list = [...this.#peers.values()]
+    this.#listAgain()
   }
 
   leave(id: string): void {
-    this.#peers.delete(id)
-    this.#list = [...this.#peers.values()]
+    if (!this.#peers.delete(id)) return
+    this.#listAgain()
   }
 
   get(id: string): PeerState | undefined {
@@ -54,6 +55,15 @@ export class PeerTable {
 
   all(): readonly PeerState[] {
     return this.#list
+  }
+
+  seeds(): readonly PeerState[] {
+    return this.#seeds
+  }
+
+  #listAgain(): void {
+    this.#list = [...this.#peers.values()]
+    this.#seeds = this.#list.filter(({ role }) => role === 'seed')
   }
 
   heard(id: string, now: number): void {
@@ -92,9 +102,12 @@ export class PeerTable {
     peer.spentUntil = until
   }
 
-  stalled(id: string, now: number): void {
+  /** A request there stood still until it was given up. */
+  stalled(id: string, askedAt: number, now: number): void {
     const peer = this.#peers.get(id)
-    if (peer !== undefined) peer.stalledUntil = now + stallMs
+    if (peer === undefined) return
+    peer.stalledUntil = now + stallMs
+    peer.serviceMs += serviceWeight * Math.max(0, now - askedAt - peer.serviceMs)
   }
 
   avoid(id: string, item: number, until: number): void {

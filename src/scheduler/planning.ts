@@ -8,6 +8,8 @@ import { Yielding } from './yielding.ts'
 
 /** While somebody waits, what is only expected to be read comes in smaller numbers. */
 const expectedWhileReadingMax = 8
+/** What a neighbour has read is not asked of a seed before the neighbour has had this long to get it. */
+const neighbourMs = 1_000
 /** Items looked at in one search for background work. */
 const scanMax = 512
 /** Items that a seed picks for us at a time; the next comes while the one before is being checked. */
@@ -18,6 +20,8 @@ export interface PlanningInit {
   readonly have: Availability
   readonly asking: Asking
   readonly mechanisms: Mechanisms
+  /** Items that others have read, and when they said so. */
+  readonly expected: ReadonlyMap<number, number>
 }
 
 /** Which of the wanted items are asked for next: what somebody waits for, what is soon read, the rest. */
@@ -26,15 +30,31 @@ export class Planning {
   #have: Availability
   #asking: Asking
   #mechanisms: Mechanisms
+  #expected: ReadonlyMap<number, number>
   #yielding = new Yielding()
   /** Background items at the front of the order that the last searches could ask of nobody. */
   #scanSkip = 0
+  /** Among the items searched since the front, some wait for a peer that has enough to do for us. */
+  #mayFree = false
+  /** The last search went through all items, and nothing has changed since. */
+  #isExhausted = false
 
-  constructor({ wants, have, asking, mechanisms }: PlanningInit) {
+  constructor({ wants, have, asking, mechanisms, expected }: PlanningInit) {
     this.#wants = wants
     this.#have = have
     this.#asking = asking
     this.#mechanisms = mechanisms
+    this.#expected = expected
+  }
+
+  /** Something has happened after which an item may be asked of somebody that could not be before. */
+  renew(): void {
+    this.#isExhausted = false
+  }
+
+  #startOver(): void {
+    this.#scanSkip = 0
+    this.#mayFree = false
   }
 
   /** `news`: only these items can be had where they could not before. */
@@ -53,21 +73,33 @@ export class Planning {
     let free = most - this.#asking.count('prefetch')
     if (free <= 0) return
     for (const item of this.#wants.prefetch()) {
-      if (this.#asking.has(item) || !this.#asking.ask(item, 'prefetch', now, actions)) continue
+      if (this.#asking.has(item) || this.#comesByItself(item, now)) continue
+      if (!this.#asking.ask(item, 'prefetch', now, actions)) continue
       free -= 1
       if (free === 0) return
     }
   }
 
+  /** The neighbour that has read it will soon have it: what it says of it costs the seed nothing. */
+  #comesByItself(item: number, now: number): boolean {
+    const since = this.#expected.get(item)
+    if (!this.#mechanisms.neighboursFirst || since === undefined) return false
+    const { choice } = this.#asking
+    const onlySeeds = this.#have.holderCount(item) <= choice.seedsWithAll()
+    return onlySeeds && !this.#asking.isHinted(item) && now - since < neighbourMs
+  }
+
   #planBackground(now: number, actions: FetchAction[], news?: readonly number[]): void {
-    if (this.#yielding.yields(now)) return
+    if (this.#yielding.yields(now) || !this.#hasRoom(now)) return
     const isReading = this.#yielding.isReading(now)
     const room =
       spareRequestsMax - this.#asking.count('prefetch') - this.#asking.count('background')
     const most = Math.min(room, isReading ? 1 : room)
     const { lateBinding } = this.#mechanisms
     if (lateBinding) this.#takeMore(now, actions)
-    if (most > 0) this.#askBackground(most, now, actions, news)
+    if (most > 0 && (news !== undefined || !this.#isExhausted)) {
+      this.#askBackground(most, now, actions, news)
+    }
   }
 
   #askBackground(
@@ -85,15 +117,31 @@ export class Planning {
       if (this.#asking.has(item) || this.#wants.classOf(item) !== 'background') continue
       // Only seeds have it, and they pick for themselves what they send.
       if (this.#have.holderCount(item) <= beyondSeeds && !this.#asking.isHinted(item)) continue
-      if (!this.#asking.ask(item, 'background', now, actions)) continue
+      if (!this.#hasRoom(now)) return
+      if (!this.#asking.ask(item, 'background', now, actions)) {
+        // Those who have it are busy with our own requests.
+        this.#isExhausted = false
+        this.#mayFree = true
+        continue
+      }
       this.#yielding.began(now)
-      this.#scanSkip = 0
+      this.#startOver()
       free -= 1
       if (free === 0) return
     }
     if (news !== undefined) return
     // Nobody has these now: the next search begins behind them, and in the end at the front again.
-    this.#scanSkip = looked < scanMax ? 0 : this.#scanSkip + looked
+    const isEnd = looked < scanMax
+    this.#isExhausted = isEnd && !this.#mayFree
+    if (isEnd) this.#mayFree = false
+    this.#scanSkip = isEnd ? 0 : this.#scanSkip + looked
+  }
+
+  /** Between two reads the line is kept free for the next; what moves during one is little anyway. */
+  #hasRoom(now: number): boolean {
+    const mattersNow = this.#yielding.mayRead(now) && !this.#yielding.isReading(now)
+    if (!this.#mechanisms.receiveBudget || !mattersNow) return true
+    return this.#asking.hasRoom(this.#asking.choice.taking())
   }
 
   /** Whatever the seeds pick next is as good as any item that nobody else has. */

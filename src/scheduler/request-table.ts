@@ -11,6 +11,10 @@ export interface Request {
   readonly redirected: boolean
   readonly askedAt: number
   movedAt: number
+  /** Bytes of it that have come. */
+  received: number
+  /** Since when it is of its class. */
+  readonly classedAt: number
 }
 
 /** A request that does not move, at a peer that says nothing at all, is asked elsewhere after … */
@@ -41,10 +45,10 @@ export class RequestTable {
     this.#counts[request.class] -= 1
   }
 
-  reclass(request: Request, requestClass: RequestClass): void {
+  reclass(request: Request, requestClass: RequestClass, now: number): void {
     this.#counts[request.class] -= 1
     this.#counts[requestClass] += 1
-    ;(request as { class: RequestClass }).class = requestClass
+    Object.assign(request, { class: requestClass, classedAt: now })
   }
 
   get(item: number): Request | undefined {
@@ -59,23 +63,46 @@ export class RequestTable {
     return [...this.#byItem.values()]
   }
 
+  /** Of what nobody waits for: how many are being sent or should be soon, and what has come of them. */
+  inFlight(): { readonly count: number; readonly received: number } {
+    let count = 0
+    let received = 0
+    for (const request of this.#byItem.values()) {
+      if (request.class === 'urgent' || !isCalledFor(request)) continue
+      count += 1
+      received += request.received
+    }
+    return { count, received }
+  }
+
   count(requestClass: RequestClass): number {
     return this.#counts[requestClass]
   }
 }
 
-/** `fallbackMs`: how long a request may stand still at a peer that is busy with other things. */
-export function isStalled(
+/** In a chain it may be long until the first byte comes. */
+function isCalledFor({ state }: Request): boolean {
+  return state === 'asked' || state === 'sending'
+}
+
+/**
+ * Whether a request stands still for too long: `late` when somebody waits for it for more than
+ * `patienceMs`, `stuck` when nothing is to be hoped for. What nobody waits for often stands still
+ * only because others wait, and in a chain it is others that move: those have longer.
+ */
+export function stallOf(
   request: Request,
   peer: PeerState | undefined,
   now: number,
-  fallbackMs: number
-): boolean {
+  patienceMs: number
+): 'late' | 'stuck' | undefined {
   const still = now - request.movedAt
-  if (request.state === 'connecting') return still > connectMs
-  if (still > fallbackMs) return true
+  if (request.state === 'connecting') return still > connectMs ? 'stuck' : undefined
   const quiet = now - (peer?.heardAt ?? -Infinity)
-  return still > silentMs && quiet > silentMs
+  if (still > stuckMs || (still > silentMs && quiet > silentMs)) return 'stuck'
+  const mayBeLate = request.class === 'urgent' && request.state !== 'waiting'
+  const waited = now - Math.max(request.movedAt, request.classedAt)
+  return mayBeLate && waited > patienceMs ? 'late' : undefined
 }
 
 export function isSooner(a: RequestClass, b: RequestClass): boolean {

@@ -8,7 +8,9 @@ import type {
   Want
 } from '../base/index.ts'
 import { FirstCopies } from './first-copies.ts'
+import { LateCopies } from './late-copies.ts'
 import { allMechanisms, type Mechanisms } from './mechanisms.ts'
+import { homeOf } from './rendezvous.ts'
 
 /** A peer that got the chunk from here, or was told by us where to get it. */
 interface Grant {
@@ -20,6 +22,8 @@ interface Grant {
   /** `receiving` and `expected` are hopes with a lease; `held` is what the peer said itself. */
   state: 'receiving' | 'expected' | 'held'
   at: number
+  /** Peers that this one was sent to in vain. */
+  readonly tried: readonly string[]
 }
 
 /** How many may get one chunk from one peer at a time (research/swarm-simulation.md, ablation). */
@@ -29,6 +33,8 @@ const fanOutWithoutChains = { urgent: 2, prefetch: 8, background: 8 } as const
 const leaseMs = 2_000
 /** Grants remembered for a chunk: enough for a tree; the oldest holders make room. */
 const grantsMax = 64
+/** Other holders that a late asker is sent to before the seed serves it. */
+const triedMax = 2
 /** Holders remembered that did not get the chunk by us. */
 const holdersMax = 4
 
@@ -44,6 +50,9 @@ export class Serving implements ServePolicy, GivePolicy {
   #chunks = new Map<ChunkId, Grant[]>()
   /** Image → which of its chunks have left this seed. */
   #firstCopies = new Map<ChunkId, FirstCopies>()
+  /** Image → whether this seed is a chunk's home, where there are others. */
+  #homes = new Map<ChunkId, (id: ChunkId) => boolean>()
+  #lateCopies = new LateCopies()
 
   /** Mechanisms not named are on. */
   constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}) {
@@ -56,31 +65,64 @@ export class Serving implements ServePolicy, GivePolicy {
     if (holding === 'absent') return { kind: 'refuse', reason: 'not-held' }
     const grants = this.#current(want.id, now)
     // Who asks again may have been given askers of its own in the meantime.
-    const children = this.#remove(grants, want.peer)?.children ?? 0
+    const known = this.#remove(grants, want.peer)
+    const children = known?.children ?? 0
+    const tried = [...(known?.tried ?? []), ...(known?.parent === undefined ? [] : [known.parent])]
     const fanOut = this.#fanOut[want.class]
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
-    const roomHere = this.#role === 'seed' && holding === 'held' ? 0 : fanOut - direct
-    const target = want.insist || roomHere > 0 ? undefined : chooseTarget(grants, want.peer, fanOut)
+    const isFirstHand = this.#role === 'seed' && holding === 'held'
+    const roomHere = isFirstHand ? 0 : fanOut - direct
+    const target = roomHere > 0 ? undefined : this.#target(want, grants, tried)
+    const { peer } = want
     if (target !== undefined) {
       target.children += 1
       const parent = target.peer
-      this.#add(grants, { peer: want.peer, parent, children, state: 'expected', at: now })
-      return { kind: 'redirect', to: [target.peer] }
+      this.#add(grants, { peer, parent, children, state: 'expected', at: now, tried })
+      return { kind: 'redirect', to: [parent] }
     }
     if (holding !== 'held' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
+    if (isFirstHand && !this.#mayCopy(grants, now)) return { kind: 'refuse', reason: 'busy' }
     const parent = undefined
-    this.#add(grants, { peer: want.peer, parent, children, state: 'receiving', at: now })
-    for (const copies of this.#firstCopies.values()) copies.given(want.id, want.peer, now)
+    this.#add(grants, { peer, parent, children, state: 'receiving', at: now, tried })
+    for (const copies of this.#firstCopies.values()) copies.given(want.id, peer, now)
     return { kind: holding === 'held' ? 'send' : 'wait' }
+  }
+
+  /** Whom to ask instead. Who insists was sent elsewhere in vain: only a holder is sure to serve it. */
+  #target(want: Want, grants: readonly Grant[], tried: readonly string[]): Grant | undefined {
+    const fanOut = this.#fanOut[want.class]
+    if (!want.insist) return chooseTarget(grants, want.peer, fanOut)
+    if (this.#role !== 'seed' || !this.#mechanisms.lateBudget) return undefined
+    if (tried.length === 0 || tried.length >= triedMax) return undefined
+    const holders = grants.filter(({ state, peer }) => state === 'held' && !tried.includes(peer))
+    return chooseTarget(holders, want.peer, fanOut)
+  }
+
+  /** A chunk that others were given already is sent once more only within bounds. */
+  #mayCopy(others: readonly Grant[], now: number): boolean {
+    if (others.length === 0 || !this.#mechanisms.lateBudget) return true
+    return this.#lateCopies.take(now)
   }
 
   /** The chunks that a seed may give of an image, in the order in which they are to leave it. */
   offer(imageId: ChunkId, ids: readonly ChunkId[]): void {
-    if (!this.#firstCopies.has(imageId)) this.#firstCopies.set(imageId, new FirstCopies(ids))
+    if (this.#firstCopies.has(imageId)) return
+    const copies = new FirstCopies(ids)
+    this.#firstCopies.set(imageId, copies)
+    const isHome = this.#homes.get(imageId)
+    if (isHome !== undefined) copies.share(isHome)
   }
 
-  /** Which seeds hold the image besides this one, whose peer id is `self`. */
-  seeds(_imageId: ChunkId, _self: string, _others: readonly string[]): void {}
+  /**
+   * The other seeds of an image, by peer id, each time that one comes or goes: each of us gives first
+   * the chunks whose home it is. `self` is this seed's own peer id.
+   */
+  seeds(imageId: ChunkId, self: string, others: Iterable<string>): void {
+    const seeds = [...new Set([self, ...others])]
+    const isHome = (id: ChunkId): boolean => seeds.length < 2 || homeOf(seeds, id) === self
+    this.#homes.set(imageId, isHome)
+    this.#firstCopies.get(imageId)?.share(isHome)
+  }
 
   offers(imageId: ChunkId): boolean {
     return this.#firstCopies.has(imageId)
@@ -92,11 +134,12 @@ export class Serving implements ServePolicy, GivePolicy {
     const { id } = gift
     const grants = this.#current(id, now)
     const children = this.#remove(grants, peer)?.children ?? 0
-    this.#add(grants, { peer, parent: undefined, children, state: 'receiving', at: now })
+    this.#add(grants, { peer, parent: undefined, children, state: 'receiving', at: now, tried: [] })
     return gift
   }
 
   sent(peer: string, id: ChunkId, now: number): void {
+    this.#lateCopies.sent()
     const grant = this.#find(peer, id)
     // The lease begins anew: the peer still has to check and keep what it got.
     if (grant !== undefined) grant.at = now
@@ -129,7 +172,8 @@ export class Serving implements ServePolicy, GivePolicy {
     const grants = this.#chunks.get(id) ?? []
     if (grants.filter(grant => grant.state === 'held').length >= holdersMax) return
     this.#chunks.set(id, grants)
-    this.#add(grants, { peer, parent: undefined, children: 0, state: 'held', at: -Infinity })
+    const parent = undefined
+    this.#add(grants, { peer, parent, children: 0, state: 'held', at: -Infinity, tried: [] })
   }
 
   gone(peer: string): void {
@@ -192,8 +236,10 @@ function waitsFor(grants: readonly Grant[], grant: Grant, asker: string): boolea
   // A chain is no longer than the list; the bound also ends a list that would go in a circle.
   for (let step = 0; step <= grants.length; step += 1) {
     if (current === undefined) return false
-    if (current.peer === asker || current.parent === asker) return true
+    if (current.peer === asker) return true
+    // A holder waits for nobody.
     if (!isHope(current)) return false
+    if (current.parent === asker) return true
     current = parentOf(grants, current)
   }
   return true

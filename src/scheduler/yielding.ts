@@ -27,6 +27,11 @@ export class Yielding {
     this.#begunAt = now
   }
 
+  /** There was a read a moment ago, and there may be another any moment. */
+  mayRead(now: number): boolean {
+    return now - this.#urgentAt < breakMs
+  }
+
   /** Somebody waits or has just waited. */
   isReading(now: number): boolean {
     return now - this.#urgentAt < yieldMs

@@ -173,3 +173,25 @@ test('what a peer waits for here is asked for as the peer needs it', t => {
   t.deepEqual(fetcher.apply({ type: 'awaited', item: 3, class: 'prefetch' }), [])
   t.deepEqual(fetcher.apply({ type: 'awaited', item: 4, class: 'urgent' }), [])
 })
+
+test('what a neighbour has read is left to it for a second before a seed is asked', t => {
+  const fetcher = new Fetcher(40)
+  fetcher.join('seed')
+  fetcher.meet('a')
+  fetcher.want(range(0, 40))
+  t.deepEqual(requestsIn(fetcher.apply({ type: 'expected', items: [3, 4] })), [])
+  t.deepEqual(requestsIn(fetcher.pass(900, 'seed', 'a')), [])
+  const told = fetcher.apply({ type: 'has', peer: 'a', items: [3] })
+  t.deepEqual(inWords(told), ['request 3 of a prefetch'])
+  const late = inWords(fetcher.pass(100, 'seed', 'a'))
+  t.deepEqual(late, ['request 4 of seed prefetch'])
+})
+
+test('what somebody waits for, or is needed soon for another reason, is asked of a seed at once', t => {
+  const fetcher = new Fetcher(40)
+  fetcher.join('seed')
+  fetcher.want(range(0, 40))
+  fetcher.apply({ type: 'expected', items: [3] })
+  t.deepEqual(inWords(fetcher.want([3], 'urgent')), ['request 3 of seed urgent'])
+  t.deepEqual(inWords(fetcher.want([5], 'prefetch')), ['request 5 of seed prefetch'])
+})

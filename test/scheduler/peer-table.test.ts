@@ -20,7 +20,7 @@ test('what is said of a peer that is not connected changes nothing', t => {
   peers.asked('x')
   peers.released('x')
   peers.settled('x', 0, 1)
-  peers.stalled('x', 1)
+  peers.stalled('x', 1, 1)
   t.deepEqual(peers.all(), [])
 })
 
@@ -52,7 +52,7 @@ test('how long a peer takes follows what it took lately', t => {
 test('a stalled peer comes last for a while, or until it delivers', t => {
   const peers = new PeerTable()
   peers.join('a', 'agent', 0)
-  peers.stalled('a', 100)
+  peers.stalled('a', 100, 100)
   t.true((peers.get('a')?.stalledUntil ?? 0) > 100)
   peers.settled('a', 100, 200)
   t.true((peers.get('a')?.stalledUntil ?? 0) <= 200)

@@ -30,7 +30,7 @@ const caught = test.macro({
       JSON.stringify(broken.violations)
     )
   },
-  title: (_, rule) => `${rule} is noticed when it is broken`
+  title: (_: string | undefined, rule: Rule) => `${rule} is noticed when it is broken`
 })
 
 /** The real thing but for what is named; its private fields need it to be `this` for the rest. */
@@ -38,7 +38,7 @@ function but<T extends object>(real: T, changed: Partial<T>): T {
   return new Proxy(real, {
     get: (target, name) => {
       const own: unknown = Reflect.get(Object.hasOwn(changed, name) ? changed : target, name)
-      return typeof own === 'function' ? own.bind(target) : own
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own
     }
   })
 }

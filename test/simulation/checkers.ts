@@ -21,6 +21,7 @@ interface Served {
   readonly link: SimLink
   readonly item: number
   class: RequestClass
+  isLoading: boolean
   /** Its frame is in memory: nothing but the link holds it back. */
   isLoaded: boolean
   bytesLeft: number
@@ -32,6 +33,9 @@ interface Asked {
   movedAt: number
   waiting: boolean
 }
+
+/** `node item` → when it was seen first that somebody else has the item. */
+type Obtainable = Map<string, number>
 
 export const unservedMs = 2_000
 const lookMs = 250
@@ -49,7 +53,11 @@ export class Checkers implements Watcher {
   seedBootBytes = 0
   #world: World
   #served = new Map<SimLink, Map<number, Served>>()
+  /** What stood still at the last look while a peer had it: since when a peer has. */
+  #obtainable: Obtainable = new Map()
   #newest = new WeakMap<SimLink, number>()
+  /** Node → item → who asks it for the item. */
+  #open = new Map<SimNode, Map<number, Set<Served>>>()
   #urgent = new Map<SimNode, Set<Served>>()
   #asked = new Map<SimNode, Map<number, Asked>>()
   #refusals = new Map<string, number>()
@@ -76,11 +84,14 @@ export class Checkers implements Watcher {
       link,
       item,
       class: want.class,
+      isLoading: false,
       isLoaded: false,
       bytesLeft: -1
     }
     now.class = want.class
     served.set(want.request, now)
+    const open = this.#openFor(node)
+    open.set(item, (open.get(item) ?? new Set()).add(now))
     if (want.class === 'urgent') this.#urgentOf(node).add(now)
     else this.#urgentOf(node).delete(now)
   }
@@ -96,12 +107,13 @@ export class Checkers implements Watcher {
     if (message.type === 'refuse' || message.type === 'redirect') this.#over(link, message.request)
   }
 
-  loaded(node: SimNode, item: number): void {
-    for (const served of this.#urgentOf(node)) {
-      if (served.item !== item || served.isLoaded) continue
-      served.isLoaded = true
-      return
-    }
+  /** Of several that ask for it, it is loaded for the most urgent that it is not loaded for yet. */
+  loading(node: SimNode, item: number): () => void {
+    const waiting = [...(this.#openFor(node).get(item) ?? [])].filter(served => !served.isLoading)
+    const first = waiting.find(served => served.class === 'urgent') ?? waiting[0]
+    if (first === undefined) return () => {}
+    first.isLoading = true
+    return () => (first.isLoaded = true)
   }
 
   sentSegment(link: SimLink, request: number, bytes: number): void {
@@ -113,10 +125,8 @@ export class Checkers implements Watcher {
   }
 
   gone(node: SimNode, link: SimLink): void {
+    for (const served of this.#served.get(link)?.values() ?? []) this.#close(node, served)
     this.#served.delete(link)
-    for (const served of this.#urgentOf(node)) {
-      if (served.link === link) this.#urgentOf(node).delete(served)
-    }
     const asked = this.#askedBy(node)
     for (const [item, { peer }] of asked) if (peer === link.peerId) asked.delete(item)
   }
@@ -185,25 +195,30 @@ export class Checkers implements Watcher {
   }
 
   #look(): void {
+    const before = this.#obtainable
+    this.#obtainable = new Map()
     for (const node of this.#world.nodes.values()) {
       if (!(node instanceof AgentNode) || !node.isUp || this.#isSlow(node)) continue
       const reads = node.reader.waiting
       for (const [item, request] of this.#askedBy(node)) {
-        this.#judge(node, item, request.movedAt, reads.items.has(item))
+        this.#judge(node, item, request.movedAt, before)
       }
       for (const item of reads.items) {
-        if (!this.#askedBy(node).has(item)) this.#judge(node, item, reads.since, true)
+        if (!this.#askedBy(node).has(item)) this.#judge(node, item, reads.since, before)
       }
     }
   }
 
-  #judge(node: AgentNode, item: number, since: number, isRead: boolean): void {
-    const still = this.#world.events.now - since
-    if (still <= this.stillMsMax && still <= unservedMs) return
-    if (!this.#isReachable(node, item)) return
+  /** An item has stood still since it moved last, and since somebody could be asked for it. */
+  #judge(node: AgentNode, item: number, movedAt: number, before: Obtainable): void {
+    const { now } = this.#world.events
+    if (now - movedAt < lookMs || !this.#isReachable(node, item)) return
+    const key = `${node.id} ${item}`
+    const obtainableAt = before.get(key) ?? now
+    this.#obtainable.set(key, obtainableAt)
+    const still = now - Math.max(movedAt, obtainableAt)
     this.stillMsMax = Math.max(this.stillMsMax, still)
-    const what = isRead ? 'read' : 'request'
-    if (still > unservedMs) this.#report('served-soon', `${what} of ${item} at ${node.id}`)
+    if (still > unservedMs) this.#report('served-soon', `${item} at ${node.id}`)
   }
 
   /** A machine on a bad line waits for its own line. */
@@ -227,7 +242,23 @@ export class Checkers implements Watcher {
     const served = this.#served.get(link)
     const known = served?.get(request)
     served?.delete(request)
-    if (known !== undefined) this.#urgentOf(link.owner).delete(known)
+    if (known !== undefined) this.#close(link.owner, known)
+  }
+
+  #close(node: SimNode, served: Served): void {
+    this.#urgentOf(node).delete(served)
+    const open = this.#openFor(node)
+    const asking = open.get(served.item)
+    asking?.delete(served)
+    if (asking?.size === 0) open.delete(served.item)
+  }
+
+  #openFor(node: SimNode): Map<number, Set<Served>> {
+    const known = this.#open.get(node)
+    if (known !== undefined) return known
+    const made = new Map<number, Set<Served>>()
+    this.#open.set(node, made)
+    return made
   }
 
   #urgentOf(node: SimNode): Set<Served> {

@@ -108,6 +108,34 @@ export const otherMeanings = {
   json: 'prints everything as JSON'
 } as const
 
+const otherDefaults = {
+  agents: '1,16,64',
+  workload: 'copy,replay',
+  without: '',
+  trace: '/work/shared/data/debian12-boot-reads.json',
+  image: '',
+  messages: '',
+  progress: '',
+  json: ''
+} as const satisfies Record<keyof typeof otherMeanings, string>
+
+/** Every option with its default and its meaning, as docs/simulator.md has them. */
+export function optionTable(): string {
+  const { costs } = defaultOptions
+  const numbers = Object.entries(numberMeanings).map(([name, meaning]) => {
+    const all: Readonly<Record<string, unknown>> = { ...defaultOptions, ...costs }
+    return [name, String(all[name]), meaning] as const
+  })
+  const others = Object.entries(otherMeanings).map(
+    ([name, meaning]) => [name, otherDefaults[name as keyof typeof otherMeanings], meaning] as const
+  )
+  const rows = [...others, ...numbers].map(
+    ([name, value, meaning]) =>
+      `| \`--${dashed(name)}\` | ${value === '' ? '' : `\`${value}\``} | ${meaning} |`
+  )
+  return ['| option | default | meaning |', '| --- | --- | --- |', ...rows].join('\n')
+}
+
 export interface CommandLine {
   readonly lab: LabOptions
   readonly counts: readonly number[]
@@ -124,9 +152,9 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      agents: { type: 'string', default: '1,16,64' },
-      workload: { type: 'string', default: 'copy,replay' },
-      trace: { type: 'string', default: '/work/shared/data/debian12-boot-reads.json' },
+      agents: { type: 'string', default: otherDefaults.agents },
+      workload: { type: 'string', default: otherDefaults.workload },
+      trace: { type: 'string', default: otherDefaults.trace },
       image: { type: 'string' },
       without: { type: 'string', default: '' },
       messages: { type: 'boolean', default: false },

@@ -54,9 +54,9 @@ function progressOf({ world, agents }: Simulation): () => void {
 
 async function imageOf({ trace, image: path, lab }: CommandLine): Promise<SimImage> {
   if (lab.items > 0) return smallImage(lab.items, lab.frameBytes, lab.thinkMs)
-  const reads = await readTrace(trace)
-  if (path === undefined) return simImage(drawImage(reads, lab.seed), reads)
-  return simImage(JSON.parse(await readFile(path, 'utf8')) as ChunkList, reads)
+  const boot = await readTrace(trace)
+  if (path === undefined) return simImage(drawImage(boot, lab.seed), boot)
+  return simImage(JSON.parse(await readFile(path, 'utf8')) as ChunkList, boot)
 }
 
 function commitOf(): string {

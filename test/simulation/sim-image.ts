@@ -17,13 +17,22 @@ export interface SimRead {
   readonly items: readonly number[]
 }
 
-/** The non-zero chunks of an image: where, and how many bytes their frames have. */
+/** The chunks of an image that are not zero: where, how many bytes their frames have, and which. */
 export interface ChunkList {
+  /** The CID of the image, when it is a real one. */
+  readonly image?: string
   readonly chunkBytes: number
-  readonly chunks: readonly (readonly [position: number, frameBytes: number])[]
+  /** The same chunk at two positions is one item; without ids every position is one. */
+  readonly chunks: readonly (readonly [position: number, frameBytes: number, id?: string])[]
 }
 
-type TraceRead = readonly [seconds: number, offset: number, bytes: number]
+export interface Trace {
+  /** The CID of the image that was booted, if that is known. */
+  readonly image?: string
+  readonly reads: readonly TraceRead[]
+}
+
+export type TraceRead = readonly [seconds: number, offset: number, bytes: number]
 
 const thinkShare = 0.15
 const gapMsMax = 1_000
@@ -31,35 +40,55 @@ const gapMsMax = 1_000
 /** What research/swarm-simulation.md drew: 2,998 chunks of 150.1 MB, 432 of them (21.4 MB) booted. */
 const drawn = { chunkBytes: 128 * 1024, chunks: 2_998, bytes: 150.1e6, bootBytes: 21.4e6 }
 
-export async function readTrace(path: string): Promise<TraceRead[]> {
-  return JSON.parse(await readFile(path, 'utf8')) as TraceRead[]
+/** A list of reads, or what bench/lab keeps. */
+export async function readTrace(path: string): Promise<Trace> {
+  const read = JSON.parse(await readFile(path, 'utf8')) as Trace | TraceRead[]
+  return Array.isArray(read) ? { reads: read } : read
 }
 
-/** Puts a recorded boot on an image; chunks that the image does not list are zero and cost nothing. */
-export function simImage(list: ChunkList, trace: readonly TraceRead[]): SimImage {
-  const itemOf = new Map(list.chunks.map(([position], item) => [position, item]))
-  const frameBytes = Int32Array.from(list.chunks, ([, bytes]) => bytes)
+/**
+ * Puts a recorded boot on an image; chunks that the image does not list are zero and cost nothing.
+ * Throws when the boot was another image's.
+ */
+export function simImage(list: ChunkList, trace: Trace): SimImage {
+  if (list.image !== undefined && trace.image !== undefined && list.image !== trace.image) {
+    throw new Error(`the trace is of ${trace.image}, the chunks are of ${list.image}`)
+  }
+  const { itemOf, frameBytes } = itemsOf(list)
   const bootSet = new Set<number>()
-  let before = trace[0]?.[0] ?? 0
-  const reads = trace.map(([seconds, offset, bytes]) => {
+  let before = trace.reads[0]?.[0] ?? 0
+  const reads = trace.reads.map(([seconds, offset, bytes]) => {
     const thinkMs = thinkShare * Math.min(gapMsMax, (seconds - before) * 1_000)
     before = seconds
-    const items: number[] = []
+    const items = new Set<number>()
     for (const position of positionsOf(offset, bytes, list.chunkBytes)) {
       const item = itemOf.get(position)
-      if (item !== undefined) items.push(item)
+      if (item !== undefined) items.add(item)
     }
     for (const item of items) bootSet.add(item)
-    return { thinkMs, items }
+    return { thinkMs, items: [...items] }
   })
-  return { itemCount: frameBytes.length, frameBytes, bootSet, reads }
+  return { itemCount: frameBytes.length, frameBytes: Int32Array.from(frameBytes), bootSet, reads }
+}
+
+function itemsOf({ chunks }: ChunkList): { itemOf: Map<number, number>; frameBytes: number[] } {
+  const itemOf = new Map<number, number>()
+  const byId = new Map<string, number>()
+  const frameBytes: number[] = []
+  for (const [position, bytes, id = `at ${position}`] of chunks) {
+    const item = byId.get(id) ?? frameBytes.length
+    if (item === frameBytes.length) frameBytes.push(bytes)
+    byId.set(id, item)
+    itemOf.set(position, item)
+  }
+  return { itemOf, frameBytes }
 }
 
 /** As large as a Debian 12 image, every chunk that the trace touches among its chunks. */
-export function drawImage(trace: readonly TraceRead[], seed: number): ChunkList {
+export function drawImage({ reads }: Trace, seed: number): ChunkList {
   const random = seededRandom(seed)
   const boot = new Set<number>()
-  for (const [, offset, bytes] of trace) {
+  for (const [, offset, bytes] of reads) {
     for (const position of positionsOf(offset, bytes, drawn.chunkBytes)) boot.add(position)
   }
   const all = new Set(boot)

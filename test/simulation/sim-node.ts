@@ -144,11 +144,12 @@ export abstract class SimNode {
     const { world } = this
     const item = world.itemOf(id)
     const delayMs = this.loadMs(item)
+    const loaded = this.watcher.loading(this, item)
     const promise = {
       catch: () => promise,
       then: (use: (frame: Frame) => void) => {
         world.events.after(delayMs, () => {
-          this.watcher.loaded(this, item)
+          loaded()
           use(world.frameOf(id))
         })
         return promise

@@ -9,8 +9,8 @@ export interface Watcher {
   wanted(node: SimNode, link: SimLink, want: Extract<Message, { type: 'want' }>): void
   sent(link: SimLink, message: Message): void
   sentSegment(link: SimLink, request: number, bytes: number): void
-  /** The frame that somebody asked this node for has come from its disk or memory. */
-  loaded(node: SimNode, item: number): void
+  /** A frame that somebody asked this node for is being read; to be called when it is here. */
+  loading(node: SimNode, item: number): () => void
   gone(node: SimNode, link: SimLink): void
   /** This node asks a peer for an item. */
   asked(node: SimNode, peer: string, item: number): void
