@@ -151,6 +151,7 @@ export class Agent {
       relay: this.#relay,
       tuning,
       logger,
+      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
       onPeers: found => {
         for (const peer of found) this.#membership.learn(peer)
       }

@@ -126,6 +126,7 @@ export class ImageFinder implements PeeringSession {
   }
 
   onHeard(): void {}
+  onBanned(): void {}
   onExchange(): void {}
   onAccepted(): void {}
   onProgress(): void {}

@@ -25,6 +25,8 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
   onPeer(link: Link): void
   onGone(link: Link): void
   onHeard(link: Link): void
+  /** It sends what is not what it was asked for: it is not to be asked again. */
+  onBanned(link: Link): void
   /** A peer waits here for a chunk that is not here yet. */
   onAwaited(id: ChunkId, requestClass: RequestClass): void
   onExchange(link: Link, message: ExchangeMessage): void
@@ -44,6 +46,8 @@ export interface PeeringInit {
   readonly relay: RelayCache
   readonly tuning?: Tuning
   readonly logger: Logger
+  /** Whether a link is worth keeping while nothing is asked over it. */
+  keeps(link: Link): boolean
   onPeers(peers: readonly PeerAddress[]): void
 }
 
@@ -63,6 +67,8 @@ export class Peering {
   #serving: Serving
   #corrupt = new Map<string, number>()
   #heardAt = new Map<Link, number>()
+  /** When a link served for anything but to see whether it is alive. */
+  #usedAt = new WeakMap<Link, number>()
   #pings: NodeJS.Timeout
   #retries: NodeJS.Timeout
 
@@ -156,6 +162,7 @@ export class Peering {
       return
     }
     this.#heardAt.set(link, systemClock.now())
+    this.#usedAt.set(link, systemClock.now())
     this.#session?.onPeer(link)
   }
 
@@ -168,6 +175,9 @@ export class Peering {
 
   #receive(link: Link, message: Message): void {
     this.#heardAt.set(link, systemClock.now())
+    if (message.type !== 'ping' && message.type !== 'pong') {
+      this.#usedAt.set(link, systemClock.now())
+    }
     this.#session?.onHeard(link)
     switch (message.type) {
       case 'want':
@@ -223,14 +233,21 @@ export class Peering {
     this.#corrupt.set(link.peerId, count)
     const { name } = link.certificate ?? {}
     this.#init.logger.warn('a peer sent a chunk that is not what it was asked for', { peer: name })
-    if (count >= corruptChunksMax) link.close(new Error('it sent corrupt chunks twice'))
+    if (count < corruptChunksMax) return
+    this.#session?.onBanned(link)
+    link.close(new Error('it sent corrupt chunks twice'))
   }
 
-  /** A peer that was cut off says nothing more; without this its link would live for ever. */
+  /**
+   * A peer that was cut off says nothing more; without this its link would live for ever. A link that
+   * a redirect made is closed when its errand is done: in a large lab there are hundreds.
+   */
   #watch(): void {
     const now = systemClock.now()
     for (const [link, heardAt] of this.#heardAt) {
+      const idleMs = now - (this.#usedAt.get(link) ?? now)
       if (now - heardAt > limits.peerSilentMs) link.close(new Error('it fell silent'))
+      else if (idleMs > limits.errandIdleMs && !this.#init.keeps(link)) link.close()
       else link.send({ type: 'ping', nonce: 0 })
     }
   }

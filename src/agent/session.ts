@@ -117,6 +117,10 @@ export class Session implements PeeringSession {
     this.transfer.apply({ type: 'gone', peer: link.peerId })
   }
 
+  onBanned(link: Link): void {
+    this.transfer.apply({ type: 'banned', peer: link.peerId })
+  }
+
   onHeard(link: Link): void {
     this.transfer.apply({ type: 'heard', peer: link.peerId })
   }

@@ -72,6 +72,7 @@ export class Transfer {
     this.#fetching = new Fetching({
       itemCount: init.items.count,
       random: init.random,
+      idOf: item => init.items.idOf(item),
       ...init.tuning
     })
     this.#tick = setInterval(() => this.apply({ type: 'tick' }), tickMs)

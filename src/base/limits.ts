@@ -95,6 +95,8 @@ export const limits = {
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */
   peersKnownMax: 256,
+  /** A link that a redirect made, and over which nothing was asked for so long, is closed. */
+  errandIdleMs: 10_000,
   /** Haves are collected this long: 300 ms slowed the simulated lab, 75 ms is enough for it. */
   haveIntervalMs: 75,
   /** Seeds, which hear from everybody, are told in fewer messages; a first copy lapses later than this. */

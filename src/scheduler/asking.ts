@@ -12,6 +12,8 @@ export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
 /** What nobody waits for takes at most so much of the line, at any rate (DESIGN, Swarm). */
 const budgetMs = 25
+/** A request is stuck when it stands still for longer than all that is on its way takes, so many times. */
+const drainTimes = 2
 const budgetBytesMin = 128 * 1024
 const frameBytesInitial = 64 * 1024
 const frameWeight = 0.1
@@ -88,6 +90,13 @@ export class Asking {
     const { count, received } = this.#requests.inFlight()
     const bytes = (count + underWay) * this.#frameBytes - received
     return bytes < Math.max(budgetBytesMin, budgetMs * this.#downlink.bytesPerMs)
+  }
+
+  /** How long what is on its way to us takes over our line, in ms. */
+  #drainMs(): number {
+    const { count, received } = this.#requests.inFlight()
+    const bytes = Math.max(0, count * this.#frameBytes - received)
+    return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
   }
 
   count(requestClass: RequestClass): number {
@@ -235,7 +244,9 @@ export class Asking {
   redirected(peer: string, item: number, to: readonly string[], now: number): void {
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return
-    const targets = to.filter(other => !this.#peers.isAvoided(other, item, now))
+    const targets = to.filter(
+      other => !this.#peers.isAvoided(other, item, now) && !this.#peers.isHopeless(other, now)
+    )
     if (targets.length > 0) this.#hints.set(item, targets)
     else this.#insist.add(item)
     this.#forget(request)
@@ -243,9 +254,17 @@ export class Asking {
 
   dropStalled(now: number): FetchAction[] {
     const actions: FetchAction[] = []
+    // On a slow line one request stands still while the others move.
+    const drainMs = drainTimes * this.#drainMs()
     for (const request of this.#requests.all()) {
       const { item, peer } = request
-      const stall = stallOf(request, this.#peers.get(peer), now, this.#patienceMs(request))
+      const state = this.#peers.get(peer)
+      // Who has let us down before is not given the benefit of our slow line.
+      const patience = {
+        lateMs: this.#patienceMs(request),
+        drainMs: state?.stalls === 0 ? drainMs : 0
+      }
+      const stall = stallOf(request, state, now, patience)
       if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
       const other = this.choice.otherThan(peer, item, now)

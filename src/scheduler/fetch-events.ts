@@ -11,6 +11,8 @@ export type FetchEvent =
   | { readonly type: 'peer'; readonly peer: string; readonly role: PeerRole }
   | { readonly type: 'gone'; readonly peer: string }
   | { readonly type: 'heard'; readonly peer: string }
+  /** It sends what is not what it was asked for, and is not to be asked again. */
+  | { readonly type: 'banned'; readonly peer: string }
   | { readonly type: 'has-all'; readonly peer: string }
   | {
       readonly type: 'has-map'

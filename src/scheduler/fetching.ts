@@ -106,6 +106,9 @@ export class Fetching {
       case 'gone':
       case 'unreachable':
         return this.#asking.lost(event.peer, now)
+      case 'banned':
+        this.#peers.ban(event.peer)
+        return this.#asking.lost(event.peer, now)
       case 'heard':
         this.#peers.heard(event.peer, now)
         return []

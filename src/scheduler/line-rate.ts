@@ -1,8 +1,8 @@
 /** The rate is measured over spans of at least this, and forgotten slowly. */
 const spanMs = 100
-const rateKept = 0.9
-/** With nothing on its way for this long, the line was idle and says nothing about its rate. */
-const idleMs = 50
+const rateKept = 0.97
+/** With nothing on its way for this long the line was idle; the slowest line brings a segment sooner. */
+const idleMs = 500
 
 /** How quick a line is, by what went over it while it was busy. */
 export class LineRate {

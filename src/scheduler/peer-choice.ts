@@ -50,8 +50,9 @@ export class PeerChoice {
     }
     const perPeer = Math.max(spareRequestsPeerMin, Math.ceil(spareRequestsMax / able))
     // The seed is for what nobody else has: what a neighbour holds waits for the neighbour's turn.
-    if (agents.length > 0) return soonest(agents, now, perPeer)?.id
-    return soonest(seeds, now, perPeer)?.id
+    const lively = agents.filter(({ stalledUntil }) => now >= stalledUntil)
+    if (lively.length > 0) return soonest(lively, now, perPeer)?.id
+    return soonest(seeds.length > 0 ? seeds : agents, now, perPeer)?.id
   }
 
   /** Of several seeds an item has one home, so that each sends its share; the next when that fails. */

@@ -10,6 +10,8 @@ export interface PeerState {
   heardAt: number
   /** Until then it is asked only when nobody else can be. */
   stalledUntil: number
+  /** Times in a row that requests stood still there, and nothing came between. */
+  stalls: number
   /** Items that it is to pick for us and has not yet. */
   takes: number
   /** A seed that has no more to give: until then it is asked for items by name. */
@@ -19,7 +21,9 @@ export interface PeerState {
 /** Before the first answer: what a peer on the same switch takes. */
 const serviceMsInitial = 5
 const serviceWeight = 0.2
+/** Doubled with each stall in a row: who promises and never sends must not be hoped for every second. */
 const stallMs = 1_000
+const stallMsMax = 60_000
 
 /** The connected peers, how quick each is, and which item not to ask of whom for now. */
 export class PeerTable {
@@ -27,6 +31,7 @@ export class PeerTable {
   /** The same, to be gone through quickly. */
   #list: readonly PeerState[] = []
   #seeds: readonly PeerState[] = []
+  #banned = new Set<string>()
   /** item → peer → until when it is not asked. Kept for peers that are not connected too. */
   #avoided = new Map<number, Map<string, number>>()
 
@@ -38,6 +43,7 @@ export class PeerTable {
       serviceMs: serviceMsInitial,
       heardAt: now,
       stalledUntil: -Infinity,
+      stalls: 0,
       takes: 0,
       spentUntil: -Infinity
     })
@@ -87,6 +93,7 @@ export class PeerTable {
     this.released(id)
     peer.serviceMs += serviceWeight * (now - askedAt - peer.serviceMs)
     peer.stalledUntil = -Infinity
+    peer.stalls = 0
   }
 
   /** The peer has picked an item for us. */
@@ -106,8 +113,22 @@ export class PeerTable {
   stalled(id: string, askedAt: number, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
-    peer.stalledUntil = now + stallMs
+    // Requests that were made together stand still together: that is one stall.
+    if (now >= peer.stalledUntil) {
+      peer.stalledUntil = now + Math.min(stallMsMax, stallMs * 2 ** peer.stalls)
+      peer.stalls += 1
+    }
     peer.serviceMs += serviceWeight * Math.max(0, now - askedAt - peer.serviceMs)
+  }
+
+  /** Whether what others say of the peer is not worth following. */
+  isHopeless(id: string, now: number): boolean {
+    return this.#banned.has(id) || now < (this.#peers.get(id)?.stalledUntil ?? -Infinity)
+  }
+
+  /** It is never asked again. */
+  ban(id: string): void {
+    this.#banned.add(id)
   }
 
   avoid(id: string, item: number, until: number): void {

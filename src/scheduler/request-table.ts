@@ -87,22 +87,31 @@ function isCalledFor({ state }: Request): boolean {
 
 /**
  * Whether a request stands still for too long: `late` when somebody waits for it for more than
- * `patienceMs`, `stuck` when nothing is to be hoped for. What nobody waits for often stands still
+ * `lateMs`, `stuck` when nothing is to be hoped for. What nobody waits for often stands still
  * only because others wait, and in a chain it is others that move: those have longer.
  */
 export function stallOf(
   request: Request,
   peer: PeerState | undefined,
   now: number,
-  patienceMs: number
+  patience: Patience
 ): 'late' | 'stuck' | undefined {
   const still = now - request.movedAt
   if (request.state === 'connecting') return still > connectMs ? 'stuck' : undefined
   const quiet = now - (peer?.heardAt ?? -Infinity)
-  if (still > stuckMs || (still > silentMs && quiet > silentMs)) return 'stuck'
+  const { lateMs, drainMs } = patience
+  const isSilent = Math.min(still, quiet) > silentMs + drainMs
+  if (isSilent || still > stuckMs + drainMs) return 'stuck'
   const mayBeLate = request.class === 'urgent' && request.state !== 'waiting'
   const waited = now - Math.max(request.movedAt, request.classedAt)
-  return mayBeLate && waited > patienceMs ? 'late' : undefined
+  return mayBeLate && waited > lateMs ? 'late' : undefined
+}
+
+export interface Patience {
+  /** How long what somebody waits for may stand still. */
+  readonly lateMs: number
+  /** How long our own line is busy with what is on its way: so long even a lively peer is not heard. */
+  readonly drainMs: number
 }
 
 export function isSooner(a: RequestClass, b: RequestClass): boolean {

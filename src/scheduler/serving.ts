@@ -10,6 +10,7 @@ import type {
 import { FirstCopies } from './first-copies.ts'
 import { LateCopies } from './late-copies.ts'
 import { allMechanisms, type Mechanisms } from './mechanisms.ts'
+import { Failing } from './failing.ts'
 import { homeOf } from './rendezvous.ts'
 
 /** A peer that got the chunk from here, or was told by us where to get it. */
@@ -53,6 +54,7 @@ export class Serving implements ServePolicy, GivePolicy {
   /** Image → whether this seed is a chunk's home, where there are others. */
   #homes = new Map<ChunkId, (id: ChunkId) => boolean>()
   #lateCopies = new LateCopies()
+  #failing = new Failing()
 
   /** Mechanisms not named are on. */
   constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}) {
@@ -68,11 +70,12 @@ export class Serving implements ServePolicy, GivePolicy {
     const known = this.#remove(grants, want.peer)
     const children = known?.children ?? 0
     const tried = [...(known?.tried ?? []), ...(known?.parent === undefined ? [] : [known.parent])]
+    if (want.insist && known?.parent !== undefined) this.#failing.failed(known.parent, now)
     const fanOut = this.#fanOut[want.class]
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const isFirstHand = this.#role === 'seed' && holding === 'held'
     const roomHere = isFirstHand ? 0 : fanOut - direct
-    const target = roomHere > 0 ? undefined : this.#target(want, grants, tried)
+    const target = roomHere > 0 ? undefined : this.#target(want, grants, tried, now)
     const { peer } = want
     if (target !== undefined) {
       target.children += 1
@@ -89,8 +92,14 @@ export class Serving implements ServePolicy, GivePolicy {
   }
 
   /** Whom to ask instead. Who insists was sent elsewhere in vain: only a holder is sure to serve it. */
-  #target(want: Want, grants: readonly Grant[], tried: readonly string[]): Grant | undefined {
+  #target(
+    want: Want,
+    all: readonly Grant[],
+    tried: readonly string[],
+    now: number
+  ): Grant | undefined {
     const fanOut = this.#fanOut[want.class]
+    const grants = all.filter(({ peer }) => !this.#failing.isFailing(peer, now))
     if (!want.insist) return chooseTarget(grants, want.peer, fanOut)
     if (this.#role !== 'seed' || !this.#mechanisms.lateBudget) return undefined
     if (tried.length === 0 || tried.length >= triedMax) return undefined
@@ -100,7 +109,9 @@ export class Serving implements ServePolicy, GivePolicy {
 
   /** A chunk that others were given already is sent once more only within bounds. */
   #mayCopy(others: readonly Grant[], now: number): boolean {
-    if (others.length === 0 || !this.#mechanisms.lateBudget) return true
+    // What only those have who do not pass it on has not really left.
+    const useful = others.filter(({ peer }) => !this.#failing.isFailing(peer, now))
+    if (useful.length === 0 || !this.#mechanisms.lateBudget) return true
     return this.#lateCopies.take(now)
   }
 
@@ -160,6 +171,7 @@ export class Serving implements ServePolicy, GivePolicy {
     }
     if (grants === undefined || grant.state === 'held') return
     grant.state = 'held'
+    if (grant.parent !== undefined) this.#failing.delivered(grant.parent)
     releaseParent(grants, grant)
   }
 

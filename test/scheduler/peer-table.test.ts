@@ -74,3 +74,32 @@ test('a peer is avoided for one item, for a time, whether it is connected or not
   t.false(peers.isAvoided('b', 7, 0))
   t.true(peers.isAvoided('b', 8, 0))
 })
+
+test('a peer that stalls again and again is left alone for longer each time, until it delivers', t => {
+  const peers = new PeerTable()
+  peers.join('a', 'agent', 0)
+  const waits: number[] = []
+  let now = 100
+  for (let n = 0; n < 10; n += 1) {
+    peers.stalled('a', now, now)
+    peers.stalled('a', now, now + 1)
+    waits.push((peers.get('a')?.stalledUntil ?? 0) - now)
+    now += 100_000
+  }
+  t.deepEqual(waits.slice(0, 3), [1_000, 2_000, 4_000], 'what stalls together is one stall')
+  t.is(waits.at(-1), 60_000)
+  peers.settled('a', now, now + 10)
+  peers.stalled('a', now, now + 20)
+  t.is(peers.get('a')?.stalledUntil, now + 1_020)
+})
+
+test('it is hopeless to be sent to a peer that stalls or was banned', t => {
+  const peers = new PeerTable()
+  peers.join('a', 'agent', 0)
+  t.false(peers.isHopeless('a', 0))
+  peers.stalled('a', 0, 0)
+  t.true(peers.isHopeless('a', 999))
+  t.false(peers.isHopeless('a', 1_000))
+  peers.ban('b')
+  t.true(peers.isHopeless('b', 1e9), 'connected or not')
+})

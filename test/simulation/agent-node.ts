@@ -293,7 +293,9 @@ export class AgentNode extends SimNode {
   #distrust(link: SimLink): void {
     const count = (this.#corrupt.get(link.peerId) ?? 0) + 1
     this.#corrupt.set(link.peerId, count)
-    if (count >= corruptChunksMax) link.close()
+    if (count < corruptChunksMax) return
+    this.tell({ type: 'banned', peer: link.peerId })
+    link.close()
   }
 
   #perform(action: FetchAction): void {

@@ -10,7 +10,7 @@ test('the page lists every option with its default', async t => {
   const rows = (text: string): string[] =>
     text
       .split('\n')
-      .filter(line => line.startsWith('| `--'))
+      .filter(line => /^\| `--[a-z-]+` /.test(line))
       .map(line => line.replace(/ +/g, ' '))
   t.deepEqual(rows(await readFile(page, 'utf8')), rows(optionTable()))
 })

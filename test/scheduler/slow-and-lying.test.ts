@@ -1,0 +1,72 @@
+import test from 'ava'
+import { Serving } from '../../src/scheduler/serving.ts'
+import { Fetcher, range } from './fetcher.ts'
+
+// Lines that are slow, peers that promise and do not send, peers that send rubbish.
+
+test('on a slow line a request that stands still while others move is not given up', t => {
+  const fetcher = new Fetcher(16)
+  for (const peer of ['a', 'b']) {
+    fetcher.apply({ type: 'peer', peer, role: 'agent' })
+    fetcher.apply({ type: 'has-all', peer })
+  }
+  fetcher.apply({ type: 'want', items: range(0, 16), class: 'background' })
+  const asked = fetcher.out.size
+  t.true(asked > 2)
+  const [first = 0] = fetcher.out.keys()
+  const peer = fetcher.out.get(first) ?? ''
+  // A segment of one frame each 131 ms: 1 Mbit/s; the others wait for their turn.
+  for (let n = 0; n < 30; n += 1) {
+    fetcher.apply({ type: 'heard', peer })
+    fetcher.apply({ type: 'progress', peer, item: first, bytes: 16_384 })
+    fetcher.apply({ type: 'tick' })
+    fetcher.now += 131
+  }
+  t.is(fetcher.out.size, asked)
+  t.deepEqual(
+    fetcher.actions.filter(({ type }) => type === 'cancel'),
+    []
+  )
+})
+
+test('a peer that was banned is left at once, and no redirect leads to it', t => {
+  const fetcher = new Fetcher(4)
+  fetcher.apply({ type: 'peer', peer: 'liar', role: 'agent' })
+  fetcher.apply({ type: 'has-all', peer: 'liar' })
+  fetcher.apply({ type: 'want', items: [0], class: 'urgent' })
+  t.is(fetcher.out.get(0), 'liar')
+  fetcher.apply({ type: 'banned', peer: 'liar' })
+  fetcher.apply({ type: 'peer', peer: 'seed', role: 'seed' })
+  fetcher.apply({ type: 'has-all', peer: 'seed' })
+  t.is(fetcher.out.get(0), 'seed')
+  fetcher.actions.length = 0
+  fetcher.apply({ type: 'redirected', peer: 'seed', item: 0, to: ['liar'] })
+  t.false(fetcher.actions.some(action => action.type === 'connect'))
+  const again = fetcher.actions.find(action => action.type === 'request')
+  t.like(again, { peer: 'seed', item: 0, insist: true })
+})
+
+test('who was named in vain is not named to others, and its copy does not count as one that is out', t => {
+  const serving = new Serving('seed')
+  const want = { id: 'c', class: 'urgent', insist: false } as const
+  t.deepEqual(serving.decide({ ...want, peer: 'mute' }, 'held', 0), { kind: 'send' })
+  serving.holds('mute', 'c')
+  t.deepEqual(serving.decide({ ...want, peer: 'a' }, 'held', 1), { kind: 'redirect', to: ['mute'] })
+  const insisting = { ...want, peer: 'a', insist: true }
+  t.deepEqual(serving.decide(insisting, 'held', 2), { kind: 'send' })
+  serving.holds('a', 'c')
+  t.deepEqual(serving.decide({ ...want, peer: 'b' }, 'held', 3), { kind: 'redirect', to: ['a'] })
+})
+
+test('copies of a chunk that only failing peers have are first copies: no budget bounds them', t => {
+  const serving = new Serving('seed')
+  for (let n = 0; n < 50; n += 1) {
+    const id = `c${n}`
+    const want = { id, class: 'urgent', insist: false } as const
+    serving.decide({ ...want, peer: 'mute' }, 'held', 0)
+    serving.holds('mute', id)
+    if (n === 0) serving.decide({ ...want, peer: 'a' }, 'held', 0)
+    const decided = serving.decide({ ...want, peer: 'a', insist: n === 0 }, 'held', 0)
+    t.deepEqual(decided, { kind: 'send' }, id)
+  }
+})
