@@ -25,6 +25,8 @@ const retryMsMax = 5_000
 const aloneMs = 2_000
 /** One that does not answer holds up nobody else: the next round begins after this. */
 const roundMs = 1_000
+/** A handshake is work: the first reads of a machine that starts are not to wait for twelve of them. */
+const newNeighboursMax = 3
 
 /**
  * Keeps this machine in the swarm: gets its certificate once, then connects to the seeds and to a
@@ -145,7 +147,7 @@ export class Membership {
     const isConnected = (peerId: string): boolean =>
       this.#neighbours.has(peerId) && swarm.link(peerId) !== undefined
     const count = swarm.links().filter(link => isConnected(link.peerId)).length
-    const free = Math.max(0, limits.neighboursMax - count)
+    const free = Math.min(newNeighboursMax, Math.max(0, limits.neighboursMax - count))
     return [...this.#known.values()]
       .filter(({ peerId }) => !isConnected(peerId) && !seeds.has(peerId))
       .reverse()

@@ -90,8 +90,22 @@ export class Session implements PeeringSession {
     this.#announcements.stop()
   }
 
+  /**
+   * Zero chunks are nobody's news: nine tenths of a fresh image are zero, and everybody knows it from
+   * the manifest. A chunk that occurs more than once is also told of by the item that stands for it.
+   */
   servable(position: number, servable: boolean): void {
+    const { items, disk } = this.#init
+    const id = items.idOf(position)
+    if (id === undefined) return
     this.#announcements.changed(position, servable)
+    const item = items.itemOf(id)
+    if (item === undefined || item === position) return
+    const positions = items.manifest.positionsOf(id)
+    this.#announcements.changed(
+      item,
+      positions.some(other => disk.servable(other))
+    )
   }
 
   onPeer(link: Link): void {
