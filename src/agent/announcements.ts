@@ -12,9 +12,9 @@ export class Announcements {
   #bitfield: () => Uint8Array
   /** Who was asked what it has; asked once a link. */
   #greeted = new WeakSet<Link>()
-  #neighbours = new News(limits.haveIntervalMs)
+  #neighbours = new News()
   /** A seed sends others to those who have a chunk. */
-  #seeds = new News(limits.haveSeedIntervalMs)
+  #seeds = new News()
   /** Items that some machine has read, in that order. */
   #read = new Set<number>()
 
@@ -54,14 +54,14 @@ export class Announcements {
     if (this.#read.has(item)) return
     this.#read.add(item)
     this.#neighbours.read.push(item)
-    this.#neighbours.wait(() => this.#flush(this.#neighbours))
+    this.#neighbours.wait(limits.readIntervalMs, () => this.#flush(this.#neighbours))
   }
 
   changed(item: number, servable: boolean): void {
-    for (const news of [this.#neighbours, this.#seeds]) {
-      news.changed.set(item, servable)
-      news.wait(() => this.#flush(news))
-    }
+    this.#neighbours.changed.set(item, servable)
+    this.#neighbours.wait(limits.haveIntervalMs, () => this.#flush(this.#neighbours))
+    this.#seeds.changed.set(item, servable)
+    this.#seeds.wait(limits.haveSeedIntervalMs, () => this.#flush(this.#seeds))
   }
 
   gone(link: Link): void {
@@ -79,11 +79,10 @@ export class Announcements {
     const having = (wanted: boolean): number[] =>
       [...changed].flatMap(([item, servable]) => (servable === wanted ? [item] : []))
     const byType = { have: having(true), 'have-not': having(false), read } as const
-    for (const type of ['have', 'have-not', 'read'] as const) {
-      for (const items of parts(byType[type])) {
-        for (const link of news.listeners) link.send({ type, imageId: this.#imageId, items })
-      }
-    }
+    const messages = (['have', 'have-not', 'read'] as const).flatMap(type =>
+      [...parts(byType[type])].map(items => ({ type, imageId: this.#imageId, items }))
+    )
+    for (const link of news.listeners) link.sendAll(messages)
   }
 
   #sendBitfield(link: Link): void {
@@ -100,19 +99,20 @@ class News {
   readonly listeners = new Set<Link>()
   readonly changed = new Map<number, boolean>()
   readonly read: number[] = []
-  #intervalMs: number
   #timer: NodeJS.Timeout | undefined
+  #tellAt = Infinity
 
-  constructor(intervalMs: number) {
-    this.#intervalMs = intervalMs
-  }
-
-  wait(tell: () => void): void {
-    this.#timer ??= setTimeout(tell, this.#intervalMs)
+  /** Tells after so long at the latest; what is told sooner takes along what could have waited. */
+  wait(ms: number, tell: () => void): void {
+    const tellAt = performance.now() + ms
+    if (tellAt >= this.#tellAt) return
+    clearTimeout(this.#timer)
+    this.#tellAt = tellAt
+    this.#timer = setTimeout(tell, ms)
   }
 
   take(): { changed: Map<number, boolean>; read: number[] } {
-    this.#timer = undefined
+    this.#tellAt = Infinity
     const taken = { changed: new Map(this.changed), read: [...this.read] }
     this.changed.clear()
     this.read.length = 0

@@ -248,7 +248,8 @@ export class Peering {
       const idleMs = now - (this.#usedAt.get(link) ?? now)
       if (now - heardAt > limits.peerSilentMs) link.close(new Error('it fell silent'))
       else if (idleMs > limits.errandIdleMs && !this.#init.keeps(link)) link.close()
-      else link.send({ type: 'ping', nonce: 0 })
+      // Who has just been heard need not be asked whether it lives.
+      else if (now - heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }
 }

@@ -97,8 +97,9 @@ export const limits = {
   peersKnownMax: 256,
   /** A link that a redirect made, and over which nothing was asked for so long, is closed. */
   errandIdleMs: 10_000,
-  /** Haves are collected this long: 300 ms slowed the simulated lab, 75 ms is enough for it. */
-  haveIntervalMs: 75,
+  /** What was read is collected this long, haves longer: neither slows the simulated lab. */
+  readIntervalMs: 75,
+  haveIntervalMs: 200,
   /** Seeds, which hear from everybody, are told in fewer messages; a first copy lapses later than this. */
   haveSeedIntervalMs: 300,
   /** A read that nobody could answer for this long is worth a line on the console. */

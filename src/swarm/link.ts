@@ -69,6 +69,11 @@ export class Link {
     this.#write(encodeMessage(message))
   }
 
+  /** Several at once cost hardly more than one: each write is encrypted and framed by itself. */
+  sendAll(messages: readonly Message[]): void {
+    if (messages.length > 0) this.#write(Buffer.concat(messages.map(encodeMessage)))
+  }
+
   /** Check `writable` first: segments are what may be held back. */
   sendSegment(request: number, bytes: Uint8Array): void {
     this.#write(Buffer.concat([encodeSegmentHead(request, bytes.length), bytes]))

@@ -14,8 +14,8 @@ export class AgentNews {
   constructor(world: World, bitfield: () => Uint8Array) {
     this.#world = world
     this.#bitfield = bitfield
-    this.#neighbours = new News(world, limits.haveIntervalMs)
-    this.#seeds = new News(world, limits.haveSeedIntervalMs)
+    this.#neighbours = new News(world)
+    this.#seeds = new News(world)
   }
 
   greet(link: SimLink): void {
@@ -35,15 +35,15 @@ export class AgentNews {
   }
 
   has(item: number): void {
-    this.#neighbours.add('have', item)
-    this.#seeds.add('have', item)
+    this.#neighbours.add('have', item, limits.haveIntervalMs)
+    this.#seeds.add('have', item, limits.haveSeedIntervalMs)
   }
 
   /** This machine, or one that told it, has read the item; the order is kept. */
   read(item: number): void {
     if (this.#read.has(item)) return
     this.#read.add(item)
-    this.#neighbours.add('read', item)
+    this.#neighbours.add('read', item, limits.readIntervalMs)
   }
 
   gone(link: SimLink): void {
@@ -56,24 +56,27 @@ export class AgentNews {
 class News {
   readonly listeners = new Set<SimLink>()
   #world: World
-  #intervalMs: number
   #items = { have: [] as number[], read: [] as number[] }
-  #isWaiting = false
+  #tellAt = Infinity
 
-  constructor(world: World, intervalMs: number) {
+  constructor(world: World) {
     this.#world = world
-    this.#intervalMs = intervalMs
   }
 
-  add(type: 'have' | 'read', item: number): void {
+  /** Told after so long at the latest. */
+  add(type: 'have' | 'read', item: number, ms: number): void {
     this.#items[type].push(item)
-    if (this.#isWaiting) return
-    this.#isWaiting = true
-    this.#world.events.after(this.#intervalMs, () => this.#flush())
+    const { events } = this.#world
+    const tellAt = events.now + ms
+    if (tellAt >= this.#tellAt) return
+    this.#tellAt = tellAt
+    events.at(tellAt, () => {
+      if (this.#tellAt === tellAt) this.#flush()
+    })
   }
 
   #flush(): void {
-    this.#isWaiting = false
+    this.#tellAt = Infinity
     const news = this.#items
     this.#items = { have: [], read: [] }
     for (const type of ['have', 'read'] as const) {

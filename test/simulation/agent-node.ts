@@ -372,7 +372,7 @@ export class AgentNode extends SimNode {
     const { now } = this.world.events
     for (const link of [...this.links.values()]) {
       if (now - link.heardAt > limits.peerSilentMs) link.close()
-      else link.send({ type: 'ping', nonce: 0 })
+      else if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }
 

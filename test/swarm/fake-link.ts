@@ -22,6 +22,10 @@ export class FakeLink {
     this.sent.push(message)
   }
 
+  sendAll(messages: readonly Message[]): void {
+    this.sent.push(...messages)
+  }
+
   sendSegment(request: number, bytes: Uint8Array): void {
     this.room -= 1
     this.sent.push({ type: 'segment', request, bytes })
