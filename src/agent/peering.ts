@@ -66,7 +66,6 @@ export class Peering {
   #session: PeeringSession | undefined
   #serving: Serving
   #corrupt = new Map<string, number>()
-  #heardAt = new Map<Link, number>()
   /** When a link served for anything but to see whether it is alive. */
   #usedAt = new WeakMap<Link, number>()
   #pings: NodeJS.Timeout
@@ -161,20 +160,17 @@ export class Peering {
       link.close(new Error('it sent chunks that were not what they were called'))
       return
     }
-    this.#heardAt.set(link, systemClock.now())
     this.#usedAt.set(link, systemClock.now())
     this.#session?.onPeer(link)
   }
 
   #onGone(link: Link): void {
-    this.#heardAt.delete(link)
     this.uploads.gone(link)
     this.downloads.gone(link)
     this.#session?.onGone(link)
   }
 
   #receive(link: Link, message: Message): void {
-    this.#heardAt.set(link, systemClock.now())
     if (message.type !== 'ping' && message.type !== 'pong') {
       this.#usedAt.set(link, systemClock.now())
     }
@@ -244,12 +240,13 @@ export class Peering {
    */
   #watch(): void {
     const now = systemClock.now()
-    for (const [link, heardAt] of this.#heardAt) {
+    for (const link of this.#swarm.links()) {
+      const silentMs = now - link.heardAt
       const idleMs = now - (this.#usedAt.get(link) ?? now)
-      if (now - heardAt > limits.peerSilentMs) link.close(new Error('it fell silent'))
+      if (silentMs > limits.peerSilentMs) link.close(new Error('it fell silent'))
       else if (idleMs > limits.errandIdleMs && !this.#init.keeps(link)) link.close()
       // Who has just been heard need not be asked whether it lives.
-      else if (now - heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+      else if (silentMs >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }
 }

@@ -1,13 +1,18 @@
 import type { ChunkId, Gift } from '../base/index.ts'
 
-/** A first copy that nobody has confirmed after this long counts as not sent. */
-const confirmMs = 500
+/**
+ * A first copy that nobody has confirmed so long after it went out counts as not sent. The receiver's
+ * line is full of what others send it, and it tells a seed what it has a few times a second: at 10
+ * Mbit/s, half a second had every eighth chunk sent twice.
+ */
+const confirmMs = 2_000
 /** Who let one lapse gets none for this long. */
 const slowMs = 5_000
 
 interface Given {
-  readonly peer: string
-  at: number
+  /** Undefined when it has turned the chunk down: then nobody is slow. */
+  readonly peer: string | undefined
+  readonly at: number
 }
 
 /**
@@ -52,6 +57,17 @@ export class FirstCopies {
     if (!this.#out.has(id) && !this.#given.has(id)) this.#give(id, peer, now)
   }
 
+  /** The last byte is on its way: from now on the peer's word is waited for. */
+  sent(id: ChunkId, peer: string, now: number): void {
+    if (this.#given.get(id)?.peer === peer) this.#give(id, peer, now)
+  }
+
+  /** The peer does not take it. */
+  dropped(id: ChunkId, peer: string): void {
+    const given = this.#given.get(id)
+    if (given?.peer === peer) this.#given.set(id, { peer: undefined, at: given.at })
+  }
+
   /** Some peer holds the chunk. */
   confirmed(id: ChunkId): void {
     this.#out.add(id)
@@ -67,7 +83,7 @@ export class FirstCopies {
     for (const [id, given] of this.#given) {
       if (now - given.at <= confirmMs) return undefined
       if (given.peer === peer) continue
-      this.#slowUntil.set(given.peer, now + slowMs)
+      if (given.peer !== undefined) this.#slowUntil.set(given.peer, now + slowMs)
       return id
     }
     return undefined

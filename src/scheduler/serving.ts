@@ -32,8 +32,12 @@ const fanOut = { urgent: 1, prefetch: 1, background: 8 } as const
 const fanOutWithoutChains = { urgent: 2, prefetch: 8, background: 8 } as const
 /** A peer that was to get a chunk and has not said so after this long counts as not having it. */
 const leaseMs = 2_000
-/** Grants remembered for a chunk: enough for a tree; the oldest holders make room. */
-const grantsMax = 64
+/** Holders remembered of those that got a chunk by us; hopes are all remembered, and soon over. */
+const heldMax = 32
+/** With this many waiting for one chunk a chain of them would be too long: each passes it on to two … */
+const chainMax = 32
+/** … and with this many to three. */
+const pairsMax = 256
 /** Other holders that a late asker is sent to before the seed serves it. */
 const triedMax = 2
 /** Holders remembered that did not get the chunk by us. */
@@ -71,7 +75,7 @@ export class Serving implements ServePolicy, GivePolicy {
     const children = known?.children ?? 0
     const tried = [...(known?.tried ?? []), ...(known?.parent === undefined ? [] : [known.parent])]
     if (want.insist && known?.parent !== undefined) this.#failing.failed(known.parent, now)
-    const fanOut = this.#fanOut[want.class]
+    const fanOut = this.#fanOutOf(want, grants)
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const isFirstHand = this.#role === 'seed' && holding === 'held'
     const roomHere = isFirstHand ? 0 : fanOut - direct
@@ -98,13 +102,23 @@ export class Serving implements ServePolicy, GivePolicy {
     tried: readonly string[],
     now: number
   ): Grant | undefined {
-    const fanOut = this.#fanOut[want.class]
-    const grants = all.filter(({ peer }) => !this.#failing.isFailing(peer, now))
-    if (!want.insist) return chooseTarget(grants, want.peer, fanOut)
+    const fanOut = this.#fanOutOf(want, all)
+    const able = all.filter(
+      ({ peer, children }) => children < fanOut && !this.#failing.isFailing(peer, now)
+    )
+    if (!want.insist) return chooseTarget(able, all, want.peer)
     if (this.#role !== 'seed' || !this.#mechanisms.lateBudget) return undefined
     if (tried.length === 0 || tried.length >= triedMax) return undefined
-    const holders = grants.filter(({ state, peer }) => state === 'held' && !tried.includes(peer))
-    return chooseTarget(holders, want.peer, fanOut)
+    const holders = able.filter(({ state, peer }) => state === 'held' && !tried.includes(peer))
+    return chooseTarget(holders, all, want.peer)
+  }
+
+  /** One after the other is best for every line, as long as the last does not wait for too many. */
+  #fanOutOf(want: Want, grants: readonly Grant[]): number {
+    const fanOut = this.#fanOut[want.class]
+    const hopes = grants.filter(isHope).length
+    const needed = hopes < chainMax ? 1 : hopes < pairsMax ? 2 : 3
+    return Math.max(fanOut, needed)
   }
 
   /** A chunk that others were given already is sent once more only within bounds. */
@@ -151,12 +165,14 @@ export class Serving implements ServePolicy, GivePolicy {
 
   sent(peer: string, id: ChunkId, now: number): void {
     this.#lateCopies.sent()
+    for (const copies of this.#firstCopies.values()) copies.sent(id, peer, now)
     const grant = this.#find(peer, id)
     // The lease begins anew: the peer still has to check and keep what it got.
     if (grant !== undefined) grant.at = now
   }
 
   dropped(peer: string, id: ChunkId): void {
+    for (const copies of this.#firstCopies.values()) copies.dropped(id, peer)
     const grants = this.#chunks.get(id)
     if (grants !== undefined) this.#remove(grants, peer)
   }
@@ -207,15 +223,10 @@ export class Serving implements ServePolicy, GivePolicy {
 
   #add(grants: Grant[], grant: Grant): void {
     grants.push(grant)
-    if (grants.length > grantsMax) {
-      grants.splice(
-        Math.max(
-          0,
-          grants.findIndex(other => other.state === 'held')
-        ),
-        1
-      )
-    }
+    if (grants.length <= heldMax) return
+    const held = grants.filter(({ state }) => state === 'held')
+    const idle = held.find(({ children }) => children === 0)
+    if (held.length > heldMax && idle !== undefined) grants.splice(grants.indexOf(idle), 1)
   }
 
   #remove(grants: Grant[], peer: string): Grant | undefined {
@@ -235,26 +246,41 @@ function releaseParent(grants: readonly Grant[], child: Grant): void {
   if (parent !== undefined) parent.children -= 1
 }
 
-/** Who should have the chunk soonest and is asked by the fewest; never one that waits for `asker`. */
-function chooseTarget(grants: readonly Grant[], asker: string, fanOut: number): Grant | undefined {
+/** Of those able, who should have the chunk soonest; never one that waits for `asker`. */
+function chooseTarget(
+  able: readonly Grant[],
+  grants: readonly Grant[],
+  asker: string
+): Grant | undefined {
   const order = { held: 0, receiving: 1, expected: 2 } as const
-  return grants
-    .filter(grant => grant.children < fanOut && !waitsFor(grants, grant, asker))
-    .sort((a, b) => order[a.state] - order[b.state] || a.children - b.children || a.at - b.at)[0]
+  const byPeer = new Map(grants.map(grant => [grant.peer, grant]))
+  return able
+    .map(grant => ({ grant, line: lineOf(grant, byPeer) }))
+    .filter(({ line }) => !line.some(member => waitsFor(member, asker)))
+    .sort(
+      (a, b) =>
+        order[a.grant.state] - order[b.grant.state] ||
+        a.line.length - b.line.length ||
+        a.grant.children - b.grant.children ||
+        a.grant.at - b.grant.at
+    )[0]?.grant
 }
 
-function waitsFor(grants: readonly Grant[], grant: Grant, asker: string): boolean {
-  let current: Grant | undefined = grant
-  // A chain is no longer than the list; the bound also ends a list that would go in a circle.
-  for (let step = 0; step <= grants.length; step += 1) {
-    if (current === undefined) return false
-    if (current.peer === asker) return true
-    // A holder waits for nobody.
-    if (!isHope(current)) return false
-    if (current.parent === asker) return true
-    current = parentOf(grants, current)
+function waitsFor(grant: Grant, asker: string): boolean {
+  return grant.peer === asker || (isHope(grant) && grant.parent === asker)
+}
+
+/** The peer, whom it waits for, whom that one waits for, and so on; a holder waits for nobody. */
+function lineOf(grant: Grant, byPeer: ReadonlyMap<string, Grant>): Grant[] {
+  const line = [grant]
+  for (let current: Grant | undefined = grant; isHope(current);) {
+    current = current.parent === undefined ? undefined : byPeer.get(current.parent)
+    if (current === undefined) break
+    line.push(current)
+    // A line that goes in a circle has no end; it is no shorter for being looked at once more.
+    if (line.length > byPeer.size) break
   }
-  return true
+  return line
 }
 
 function parentOf(grants: readonly Grant[], child: Grant): Grant | undefined {

@@ -276,7 +276,10 @@ export class Seed {
 
   /** A machine that was cut off says nothing; the ping makes the connection notice. */
   #pingAll(): void {
-    for (const link of this.#swarm.links()) link.send({ type: 'ping', nonce: 0 })
+    const now = systemClock.now()
+    for (const link of this.#swarm.links()) {
+      if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+    }
   }
 }
 

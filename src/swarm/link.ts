@@ -1,5 +1,5 @@
 import type { Connection, Stream } from '@libp2p/interface'
-import { BootswarmError, limits } from '../base/index.ts'
+import { BootswarmError, limits, systemClock } from '../base/index.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
 import { encodeMessage, encodeSegmentHead, type Message } from './wire.ts'
@@ -22,6 +22,8 @@ export class Link {
   readonly remoteAddress: string
   /** Set once the peer's hello has been checked. */
   certificate: Certificate | undefined
+  /** When the peer said something last, by the system clock. */
+  heardAt = systemClock.now()
   #stream: Stream
   #connection: Connection
   #reader = new MessageReader()
@@ -107,6 +109,7 @@ export class Link {
   }
 
   #receive(bytes: Uint8Array): void {
+    this.heardAt = systemClock.now()
     try {
       for (const message of this.#reader.push(bytes)) {
         this.#handlers?.onMessage(message)

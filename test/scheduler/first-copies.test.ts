@@ -2,7 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import { FirstCopies } from '../../src/scheduler/first-copies.ts'
 
-const confirmMs = 500
+const confirmMs = 2_000
 const slowMs = 5_000
 const ids = (count: number): string[] => Array.from({ length: count }, (_, n) => `c${n}`)
 const idOf = (gift: ReturnType<FirstCopies['next']>): string | undefined =>
@@ -89,4 +89,21 @@ test('over any course, no chunk that is confirmed is given, and all that are not
       t.is(confirmed.size, 8)
     })
   )
+})
+
+test('the time to confirm begins anew when the last byte has gone out', t => {
+  const copies = new FirstCopies(['c0'])
+  copies.next('a', 0)
+  copies.sent('c0', 'a', 1_500)
+  copies.sent('c0', 'other', 9_000)
+  t.is(copies.next('b', 1_500 + confirmMs).kind, 'none')
+  t.is(idOf(copies.next('b', 1_501 + confirmMs)), 'c0')
+})
+
+test('who turns a chunk down is not slow', t => {
+  const copies = new FirstCopies(['c0', 'c1'])
+  copies.next('a', 0)
+  copies.dropped('c0', 'a')
+  t.is(idOf(copies.next('b', confirmMs + 1)), 'c0')
+  t.is(idOf(copies.next('a', confirmMs + 1)), 'c1')
 })

@@ -79,7 +79,7 @@ test('no peer is sent more askers than it shall serve', t => {
   ] as const) {
     const { ask } = serving('seed')
     const sentTo = new Map<string, number>()
-    for (const peer of peers(40)) {
+    for (const peer of peers(30)) {
       const target = targetOf(ask(peer, { class: requestClass }))
       if (target !== undefined) sentTo.set(target, (sentTo.get(target) ?? 0) + 1)
     }
@@ -249,4 +249,21 @@ test('whatever happens, nobody is sent to itself or to one that waits for it', t
     ),
     { numRuns: 1_000 }
   )
+})
+
+test('hundreds that want one chunk at once do not wait in one line', t => {
+  const serving = new Serving('seed')
+  const parents = new Map<string, string>()
+  for (let n = 0; n < 500; n += 1) {
+    const peer = `p${n}`
+    const decision = serving.decide({ peer, id: 'c', class: 'urgent', insist: false }, 'held', 0)
+    if (decision.kind === 'redirect') parents.set(peer, decision.to[0] ?? '')
+  }
+  const depth = (peer: string): number => {
+    const parent = parents.get(peer)
+    return parent === undefined ? 0 : 1 + depth(parent)
+  }
+  t.is(parents.size, 499, 'the seed sends it once')
+  const deepest = Math.max(...Array.from({ length: 500 }, (_, n) => depth(`p${n}`)))
+  t.true(deepest < 60, String(deepest))
 })

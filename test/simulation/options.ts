@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { limits } from '../../src/base/index.ts'
 import { allMechanisms, type Mechanisms } from '../../src/scheduler/index.ts'
@@ -108,11 +110,15 @@ export const otherMeanings = {
   json: 'prints everything as JSON'
 } as const
 
+/** A boot of Debian 12 to its login prompt under QEMU: 928 reads, 38.5 MB of them distinct. */
+const recordedBoot = 'test/simulation/debian12-boot-reads.json'
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
 const otherDefaults = {
   agents: '1,16,64',
   workload: 'copy,replay',
   without: '',
-  trace: '/work/shared/data/debian12-boot-reads.json',
+  trace: recordedBoot,
   image: '',
   messages: '',
   progress: '',
@@ -178,7 +184,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
       .split(',')
       .map(text => numberOf('agents', text)),
     workloads: String(values.workload).split(',').map(workloadOf),
-    trace: String(values.trace),
+    trace: values.trace === recordedBoot ? join(root, recordedBoot) : String(values.trace),
     image: given['image'],
     messages: values.messages === true,
     progress: values.progress === true,

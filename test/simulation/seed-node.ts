@@ -113,7 +113,10 @@ export class SeedNode extends SimNode {
 
   #pingAll(): void {
     if (!this.isUp) return
-    for (const link of this.links.values()) link.send({ type: 'ping', nonce: 0 })
+    for (const link of this.links.values()) {
+      const silentMs = this.world.events.now - link.heardAt
+      if (silentMs >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+    }
     this.world.events.after(limits.pingIntervalMs, () => this.#pingAll())
   }
 }
