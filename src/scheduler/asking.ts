@@ -99,6 +99,11 @@ export class Asking {
     return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
   }
 
+  /** What our line was seen to bring; 0 while it has brought nothing. */
+  get lineBytesPerMs(): number {
+    return this.#downlink.bytesPerMs
+  }
+
   count(requestClass: RequestClass): number {
     return this.#requests.count(requestClass)
   }

@@ -90,7 +90,7 @@ export class Planning {
   }
 
   #planBackground(now: number, actions: FetchAction[], news?: readonly number[]): void {
-    if (this.#yielding.yields(now) || !this.#hasRoom(now)) return
+    if (this.#yielding.yields(now, this.#asking.lineBytesPerMs) || !this.#hasRoom(now)) return
     const isReading = this.#yielding.isReading(now)
     const room =
       spareRequestsMax - this.#asking.count('prefetch') - this.#asking.count('background')

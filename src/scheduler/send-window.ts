@@ -41,7 +41,7 @@ export class SendWindow implements SendPolicy {
   }
 
   yields(now: number): boolean {
-    return this.#yielding.yields(now)
+    return this.#yielding.yields(now, this.#bytesPerMs)
   }
 
   began(peer: string, request: number, bytes: number, now: number): void {

@@ -5,8 +5,11 @@ const floorMs = 1_000
 /** Who goes on reading longer than this is not booting: the background gets more, step by step, … */
 const patientMs = 30_000
 const risingMs = 30_000
-/** … until it moves a chunk this often: a megabyte a second in default chunks. */
+/** … until it moves a chunk this often: a megabyte a second in default chunks, … */
 const floorMsMin = 125
+/** … or takes this share of a line that is slower. */
+const lineShareMax = 0.2
+const frameBytesUsual = 64 * 1024
 /** Reads with no more than this between them go on without a break. */
 const breakMs = 2_000
 
@@ -37,9 +40,12 @@ export class Yielding {
     return now - this.#urgentAt < yieldMs
   }
 
-  /** Nothing that nobody waits for may begin now. */
-  yields(now: number): boolean {
-    return this.isReading(now) && now - this.#begunAt < this.#floorMs(now)
+  /** Nothing that nobody waits for may begin now. `lineBytesPerMs` is 0 while it is not known. */
+  yields(now: number, lineBytesPerMs: number): boolean {
+    if (!this.isReading(now)) return false
+    const shareMs = frameBytesUsual / (lineShareMax * lineBytesPerMs)
+    const everyMs = Math.min(floorMs, Math.max(shareMs, this.#floorMs(now)))
+    return now - this.#begunAt < everyMs
   }
 
   #floorMs(now: number): number {
