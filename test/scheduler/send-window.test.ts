@@ -7,6 +7,7 @@ const begins = (window: SendWindow, peer: string, request: number, now: number):
 
 test('what is in flight from a node is bounded over all its peers', t => {
   const window = new SendWindow()
+  window.urgent(0)
   t.true(begins(window, 'a', 1, 0))
   window.began('a', 1, 64 * KiB, 0)
   t.true(begins(window, 'b', 1, 0))
@@ -19,6 +20,7 @@ test('what is in flight from a node is bounded over all its peers', t => {
 
 test('a machine that takes nothing holds no place, and gets nothing more meanwhile', t => {
   const window = new SendWindow()
+  window.urgent(0)
   window.began('slow', 1, 128 * KiB, 0)
   t.false(begins(window, 'quick', 1, 500))
   t.true(begins(window, 'quick', 1, 501))
@@ -31,6 +33,7 @@ test('a machine that takes nothing holds no place, and gets nothing more meanwhi
 
 test('who has gone holds no place', t => {
   const window = new SendWindow()
+  window.urgent(0)
   window.began('a', 1, 128 * KiB, 0)
   t.false(begins(window, 'b', 1, 0))
   window.gone('a')
@@ -75,4 +78,22 @@ test('one frame a second goes out however much somebody waits', t => {
     window.ended('a', now, now)
   }
   t.is(sent, 10)
+})
+
+test('while nobody waits more may be on its way, and less again from the moment that somebody does', t => {
+  const window = new SendWindow()
+  for (let n = 0; n < 4; n += 1) {
+    t.true(begins(window, 'a', n, 0), String(n))
+    window.began('a', n, 128 * KiB, 0)
+  }
+  t.false(begins(window, 'b', 9, 0))
+  window.ended('a', 0, 10)
+  window.ended('a', 1, 10)
+  t.true(begins(window, 'b', 9, 10))
+  window.urgent(20)
+  t.false(begins(window, 'b', 9, 20))
+  window.moved('a', 2, 2_000)
+  window.moved('a', 3, 2_000)
+  t.false(begins(window, 'b', 9, 2_019))
+  t.true(begins(window, 'b', 9, 2_020))
 })
