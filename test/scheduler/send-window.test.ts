@@ -82,18 +82,38 @@ test('one frame a second goes out however much somebody waits', t => {
 
 test('while nobody waits more may be on its way, and less again from the moment that somebody does', t => {
   const window = new SendWindow()
-  for (let n = 0; n < 4; n += 1) {
-    t.true(begins(window, 'a', n, 0), String(n))
-    window.began('a', n, 128 * KiB, 0)
+  // The rate is measured while something is on its way without a break.
+  window.began('x', 1, 1, 0)
+  // 40 Mbit/s: 100 ms of it are 478 KB.
+  for (let ms = 0; ms <= 200; ms += 10) {
+    window.began('a', ms, 47_800, ms)
+    window.ended('a', ms, ms + 10)
   }
-  t.false(begins(window, 'b', 9, 0))
-  window.ended('a', 0, 10)
-  window.ended('a', 1, 10)
-  t.true(begins(window, 'b', 9, 10))
-  window.urgent(20)
-  t.false(begins(window, 'b', 9, 20))
-  window.moved('a', 2, 2_000)
-  window.moved('a', 3, 2_000)
-  t.false(begins(window, 'b', 9, 2_019))
-  t.true(begins(window, 'b', 9, 2_020))
+  for (let n = 0; n < 4; n += 1) {
+    t.true(begins(window, 'a', 1_000 + n, 210), String(n))
+    window.began('a', 1_000 + n, 120_000, 210)
+  }
+  t.false(begins(window, 'b', 9, 210))
+  window.ended('a', 1_000, 215)
+  window.ended('a', 1_001, 215)
+  t.true(begins(window, 'b', 9, 215))
+  window.urgent(220)
+  t.false(begins(window, 'b', 9, 220))
+  window.moved('a', 1_002, 2_200)
+  window.moved('a', 1_003, 2_200)
+  t.false(begins(window, 'b', 9, 2_219))
+  t.true(begins(window, 'b', 9, 2_220))
+})
+
+test('on a slow line, and on one of which nothing is known, no more may be on its way in quiet times', t => {
+  const slow = new SendWindow()
+  slow.began('x', 1, 1, 0)
+  for (let ms = 0; ms <= 2_000; ms += 100) {
+    slow.began('a', ms, 60_000, ms)
+    slow.ended('a', ms, ms + 100)
+  }
+  for (const window of [slow, new SendWindow()]) {
+    window.began('a', 5_000, 128 * KiB, 2_100)
+    t.false(begins(window, 'b', 9, 2_100))
+  }
 })
