@@ -210,6 +210,8 @@ export class Agent {
       address: this.#nbdAddress,
       exports: [{ name: '', description, device: this.#disk, readOnly: false }],
       insecure,
+      // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
+      comesBack: true,
       logger
     })
   }

@@ -57,6 +57,10 @@ export const errorCatalogue = {
       'The NBD address is reachable from other machines and neither TLS nor --insecure was given.'
   },
   ERR_ADDRESS_INVALID: { exit: 2, meaning: 'An address is malformed or cannot be listened on.' },
+  ERR_TLS_INVALID: {
+    exit: 1,
+    meaning: 'A certificate, key or PSK file is damaged or does not fit.'
+  },
   ERR_PEER_UNTRUSTED: { exit: 1, meaning: 'A peer has no valid certificate of this lab.' },
   ERR_PEER_PROTOCOL: { exit: 1, meaning: 'A peer sent bytes that break the protocol.' },
   ERR_RELEASE_UNTRUSTED: { exit: 1, meaning: "A release is not signed by the lab's key." },

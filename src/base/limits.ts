@@ -44,6 +44,14 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
+  /** The same for all connections of a server together: an agent has 200 MB in all. */
+  nbdServerBytesMax: 128 * MiB,
+  /** A client that takes no reply for this long, while others wait for the memory, is dropped. */
+  nbdStuckMs: 10_000,
+  /** Runs of blocks in one answer to a query of their status. */
+  nbdExtentsMax: 4_096,
+  /** Zeros are written in pieces of this size where the device has no faster way. */
+  nbdZeroPieceBytes: 1 * MiB,
   /** A kernel has 128 requests under way on a connection, fio and nbdcopy fewer. */
   nbdConnectionRequestsMax: 1_024,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
@@ -139,6 +147,10 @@ assertRelation(limits.pageChunksMax * 33 <= limits.manifestBlockBytesMax, 'a pag
 assertRelation(
   limits.nbdRequestBytesMax <= limits.nbdConnectionBytesMax,
   'the largest NBD request fits its connection'
+)
+assertRelation(
+  limits.nbdConnectionBytesMax <= limits.nbdServerBytesMax,
+  'one NBD connection fits its server'
 )
 assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')

@@ -1,5 +1,5 @@
 import { BootswarmError, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Frame, Logger } from '../base/index.ts'
+import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
 import { AsideArea } from './aside.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
@@ -9,6 +9,7 @@ import type { ServableEvents } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
 import type { DemandEvents } from './demand.ts'
+import { extentsOf } from './extents.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
 import { openTarget, peekTarget } from './opening.ts'
@@ -149,6 +150,18 @@ export class TargetDisk implements BlockDevice {
 
   flush(): Promise<void> {
     return this.#run(() => this.#recorder.flush())
+  }
+
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(async () => extentsOf(this.#states, { offset, length }))
+  }
+
+  /** Asks for the missing blocks as a read would, and waits for them. */
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(async () => {
+      const absent = this.#absentParts({ offset, length })
+      await Promise.all(absent.map(part => this.#arrival(part, signal)))
+    })
   }
 
   /**
