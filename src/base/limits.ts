@@ -44,7 +44,9 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
-  /** The same for all connections of a server together: an agent has 200 MB in all. */
+  /** While so much of its replies waits for one client to take it, no further request is begun. */
+  nbdUnsentBytesMax: 1 * MiB,
+  /** As nbdConnectionBytesMax, for all connections of a server together: an agent has 200 MB in all. */
   nbdServerBytesMax: 128 * MiB,
   /** A client that takes no reply for this long, while others wait for the memory, is dropped. */
   nbdStuckMs: 10_000,
@@ -56,8 +58,8 @@ export const limits = {
   nbdConnectionRequestsMax: 1_024,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
   nbdReadAheadBytesMax: 256 * KiB,
-  /** Memory kept for the next write payloads: 4 of 1 MiB, the largest that kernels send. */
-  nbdIdleBufferBytesMax: 4 * MiB,
+  /** Memory kept for the next payloads: 8 of 1 MiB, the largest that kernels ask for and send. */
+  nbdIdleBufferBytesMax: 8 * MiB,
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 

@@ -115,14 +115,14 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
     return this.#run(async () => {
       const range = { offset, length }
       for (let absent = this.#absentParts(range); absent.length > 0;) {
         await Promise.all(absent.map(part => this.#arrival(part, signal)))
         absent = this.#absentParts(range)
       }
-      return this.#readPresent(range)
+      return this.#readPresent(range, into)
     })
   }
 
@@ -350,11 +350,11 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** What is still missing here is zeros that are promised. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
+  async #readPresent(range: ByteRange, into: Buffer | undefined): Promise<Uint8Array> {
     const { target } = this.#parts
     const { map } = this.#states
     const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
+    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length, into)
     const bytes = Buffer.alloc(range.length)
     const end = range.offset + range.length
     await Promise.all(

@@ -9,6 +9,7 @@ export interface NbdLimits {
   readonly nbdHandshakeMs: number
   readonly nbdConnectionBytesMax: number
   readonly nbdConnectionRequestsMax: number
+  readonly nbdUnsentBytesMax: number
   readonly nbdServerBytesMax: number
   readonly nbdStuckMs: number
   readonly nbdExtentsMax: number

@@ -5,6 +5,7 @@ import {
   type BlockDevice,
   type Extent
 } from '../base/index.ts'
+import type { BufferPool } from './buffer-pool.ts'
 import { statusOf, type MetaContext } from './contexts.ts'
 import type { Terms } from './exports.ts'
 import type { NbdLimits } from './nbd-limits.ts'
@@ -39,6 +40,8 @@ export interface Serving {
   readonly device: BlockDevice
   readonly terms: Terms
   readonly limits: NbdLimits
+  /** Where reads may put what they read; who sends the reply gives it back. */
+  readonly pool: BufferPool
 }
 
 const done: Reply = { error: replyErrors.NONE }
@@ -105,11 +108,12 @@ async function durable({ flags }: Request, device: BlockDevice): Promise<Reply> 
 
 async function read(
   { flags, offset, length }: Request,
-  { device, terms }: Serving,
+  serving: Serving,
   signal: AbortSignal
 ): Promise<Content[]> {
+  const { device, terms } = serving
   const whole = async (): Promise<Content[]> => {
-    return [{ kind: 'data', offset, bytes: await readExactly(device, offset, length, signal) }]
+    return [{ kind: 'data', offset, bytes: await readExactly(serving, offset, length, signal) }]
   }
   const mayHaveHoles = terms.style !== 'simple' && (flags & commandFlags.DF) === 0
   if (!mayHaveHoles || device.extents === undefined) return whole()
@@ -118,7 +122,7 @@ async function read(
   return Promise.all(
     cutAtHoles(extents, offset, length).map(async (piece): Promise<Content> => {
       if (piece.zero) return { kind: 'hole', offset: piece.offset, length: piece.length }
-      const bytes = await readExactly(device, piece.offset, piece.length, signal)
+      const bytes = await readExactly(serving, piece.offset, piece.length, signal)
       return { kind: 'data', offset: piece.offset, bytes }
     })
   )
@@ -145,12 +149,14 @@ function cutAtHoles(
 }
 
 async function readExactly(
-  device: BlockDevice,
+  { device, pool }: Serving,
   offset: number,
   length: number,
   signal: AbortSignal
 ): Promise<Uint8Array> {
-  const bytes = await device.read(offset, length, signal)
+  const into = pool.take(length)
+  const bytes = await device.read(offset, length, signal, into)
+  if (bytes.buffer !== into.buffer) pool.giveBack(into)
   if (bytes.length === length) return bytes
   // One byte more or less would shift every later reply on the connection.
   throw new BootswarmError(

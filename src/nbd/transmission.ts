@@ -26,6 +26,9 @@ export interface TransmissionInit {
   onProgress(): void
 }
 
+/** Requests of this size are begun one a turn of the event loop. */
+const largeBytes = 256 * 1024
+
 /**
  * One client's requests, from their bytes to their replies. It bounds what the client can make the
  * server hold: while requests under way or replies not taken are too many, no further one is begun.
@@ -42,7 +45,8 @@ export class Transmission {
   #heldBytes = 0
   /** When a reply was last taken, or last began to wait for that; undefined if none waits. */
   #waitingSince: number | undefined
-  #unsent = 0
+  #unsentReplies = 0
+  #unsentBytes = 0
   #stopping = false
   /** The next request has to wait for replies to be made or taken. */
   #blocked = false
@@ -81,6 +85,8 @@ export class Transmission {
           return undefined
         case 'run':
           this.#run(step.request, step.payload)
+          if (step.request.command === commands.READ && step.request.length >= largeBytes)
+            return this.#continueLater()
           break
         case 'refuse':
           this.#refuse(step)
@@ -90,6 +96,15 @@ export class Transmission {
           return step
       }
     }
+  }
+
+  /**
+   * The reply to a large read shall be on its way before the next one is begun: made all at once,
+   * they would fill memory that the processor's caches do not hold (docs/nbd.md has the figures).
+   */
+  #continueLater(): undefined {
+    this.#blocked = true
+    setImmediate(this.#retry)
   }
 
   /** Requests that come from now on are refused: the server is closing. */
@@ -124,6 +139,7 @@ export class Transmission {
     this.#blocked =
       this.#pending.size >= limits.nbdConnectionRequestsMax ||
       (held > 0 && held + bytes > limits.nbdConnectionBytesMax) ||
+      this.#unsentBytes > limits.nbdUnsentBytesMax ||
       !budget.take(bytes, this.#heldBytes, this.#retry)
     if (!this.#blocked) this.#heldBytes += bytes
     return !this.#blocked
@@ -136,12 +152,15 @@ export class Transmission {
     }
     const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
-    const serving = { device: target.device, terms, limits }
+    const serving = { device: target.device, terms, limits, pool }
     void handleRequest(request, payload, serving, this.#gone.signal).then(reply => {
       // A device that failed may still be at it; one that resolved has let go of the bytes.
       if (reply.error === replyErrors.NONE) pool.giveBack(payload)
       // Whoever cleared the set has answered, or there is nobody left to answer.
-      if (!this.#pending.delete(request)) return
+      if (!this.#pending.delete(request)) {
+        this.#giveBack(reply)
+        return
+      }
       if (reply.cause !== undefined) this.#report(request, reply)
       this.#send(request, reply)
       this.#init.onProgress()
@@ -169,13 +188,20 @@ export class Transmission {
       this.#writer.send(pieces)
       return
     }
-    this.#unsent++
+    this.#unsentReplies++
+    this.#unsentBytes += bytes
     this.#waitingSince ??= performance.now()
     this.#writer.send(pieces, () => {
-      this.#waitingSince = --this.#unsent === 0 ? undefined : performance.now()
+      this.#unsentBytes -= bytes
+      this.#waitingSince = --this.#unsentReplies === 0 ? undefined : performance.now()
       this.#letGo(bytes)
+      this.#giveBack(reply)
       if (this.#blocked) this.#init.onProgress()
     })
+  }
+
+  #giveBack({ content = [] }: Reply): void {
+    for (const piece of content) if (piece.kind === 'data') this.#init.pool.giveBack(piece.bytes)
   }
 
   #letGo(bytes: number): void {

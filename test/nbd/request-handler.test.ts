@@ -1,5 +1,6 @@
 import test from 'ava'
 import { BootswarmError, type BlockDevice } from '../../src/base/index.ts'
+import { BufferPool } from '../../src/nbd/buffer-pool.ts'
 import { contextsOf } from '../../src/nbd/contexts.ts'
 import type { Terms } from '../../src/nbd/exports.ts'
 import { nbdLimits } from '../../src/nbd/nbd-limits.ts'
@@ -39,7 +40,7 @@ function handle(
   signal = new AbortController().signal,
   terms: Terms = { style: 'structured', contexts: contextsOf(device) }
 ): Promise<Reply> {
-  return handleRequest(asked, payload, { device, terms, limits }, signal)
+  return handleRequest(asked, payload, { device, terms, limits, pool: new BufferPool(0) }, signal)
 }
 
 function payloadOf({ content = [] }: Reply): Uint8Array | undefined {
