@@ -17,6 +17,11 @@ const preadv2Call = libc.func('preadv2', 'int64_t', [
   'int'
 ])
 
+const setsockoptCall = libc.func('setsockopt', 'int', ['int', 'int', 'int', 'int *', 'uint32_t'])
+
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+const SO_SNDBUFFORCE = 32
 const RWF_NOWAIT = 8
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
@@ -33,6 +38,16 @@ const LOCK_NB = 4
 export function readCached(fd: number, into: Uint8Array, offset: number): number {
   const read = Number(preadv2Call(fd, { base: into, length: into.length }, 1, offset, RWF_NOWAIT))
   return Math.max(0, read)
+}
+
+/**
+ * How much a socket takes before its writer has to wait (setsockopt(2)): root gets what it asks for,
+ * others at most what net.core.wmem_max says.
+ */
+export function setSendBuffer(fd: number, bytes: number): void {
+  const value = [bytes]
+  if (setsockoptCall(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, 4) === 0) return
+  setsockoptCall(fd, SOL_SOCKET, SO_SNDBUF, value, 4)
 }
 
 /** A run of bytes in a file that is not a hole. */

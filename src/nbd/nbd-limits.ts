@@ -9,6 +9,7 @@ export interface NbdLimits {
   readonly nbdHandshakeMs: number
   readonly nbdConnectionBytesMax: number
   readonly nbdConnectionRequestsMax: number
+  readonly nbdSendBufferBytes: number
   readonly nbdUnsentBytesMax: number
   readonly nbdServerBytesMax: number
   readonly nbdStuckMs: number

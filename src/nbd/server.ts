@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { BootswarmError, type Logger } from '../base/index.ts'
+import { BootswarmError, setSendBuffer, type Logger } from '../base/index.ts'
 import { formatNbdAddress, isLocal, nbdUri, type NbdAddress } from './address.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { Connection } from './connection.ts'
@@ -142,6 +142,7 @@ class ClientServer implements NbdServer {
     const from = socket.remoteAddress === undefined ? 'unix' : socket.remoteAddress
     const client = `${++this.#clientsSeen} from ${from}`
     const { tls, comesBack = false, logger } = this.#options
+    widen(socket, this.#limits.nbdSendBufferBytes)
     const connection = new Connection({
       socket,
       exports: this.#exports,
@@ -173,6 +174,15 @@ class ClientServer implements NbdServer {
   #boundAddress(): NbdAddress {
     return this.#listening?.address ?? this.#options.address
   }
+}
+
+/**
+ * While the kernel has something for the client, the next reply can be made. Node gives the number of
+ * a socket's descriptor nowhere else; without it the socket is as wide as it was.
+ */
+function widen(socket: Socket, bytes: number): void {
+  const { _handle: handle } = socket as { _handle?: { fd?: number } }
+  if (handle?.fd !== undefined && handle.fd >= 0) setSendBuffer(handle.fd, bytes)
 }
 
 function requireSafe({
