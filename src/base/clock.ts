@@ -1,6 +1,14 @@
-import type { Clock, Logger, Random } from './contracts.ts'
+import type { Clock, Logger, Random, Timers } from './contracts.ts'
 
 export const systemClock: Clock = { now: () => performance.now() }
+
+export const systemTimers: Timers = {
+  ...systemClock,
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  }
+}
 
 export const systemRandom: Random = { next: () => Math.random() }
 
