@@ -25,5 +25,10 @@ export function seededRandom(seed: number): Random {
   }
 }
 
+export function shuffled<T>(values: Iterable<T>, random: Random): T[] {
+  const keyed = Array.from(values, value => ({ value, key: random.next() }))
+  return keyed.sort((a, b) => a.key - b.key).map(({ value }) => value)
+}
+
 const ignore = (): void => {}
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore }
