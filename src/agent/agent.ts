@@ -172,6 +172,7 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: seconds(), addresses })
       }
     })
+    await this.#options.released
     this.#background(this.#membership.run())
   }
 

@@ -21,6 +21,8 @@ export interface AgentOptions {
   readonly redeploy?: boolean
   /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
   readonly shareMs?: number
+  /** Everything is set up and nobody is dialled before this resolves. */
+  readonly released?: Promise<void>
   readonly tuning?: Tuning
   readonly logger: Logger
   onEvent(event: AgentEvent): void

@@ -7,7 +7,7 @@ import {
   type RequestClass,
   type SigningKey
 } from '../base/index.ts'
-import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
+import { makeSendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import {
   Downloads,
   Swarm,
@@ -114,7 +114,7 @@ export class Peering {
     })
     this.uploads = new Uploads({
       policy: this.#serving,
-      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
+      window: makeSendWindow(mechanisms),
       onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',

@@ -136,6 +136,12 @@ export interface Clock {
   now(): number
 }
 
+/** A clock that also wakes; the simulator has one of its own. */
+export interface Timers extends Clock {
+  /** Runs it once, so many milliseconds from now, unless what this returns is called before. */
+  after(delayMs: number, run: () => void): () => void
+}
+
 /** Uniform in [0, 1). */
 export interface Random {
   next(): number

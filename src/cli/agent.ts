@@ -63,16 +63,17 @@ async function run(options: AgentCommand): Promise<void> {
     )
   }
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
+  const released = untilEpoch(options.startAt)
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
     shareMs,
+    released,
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
   try {
-    await untilEpoch(options.startAt)
     const stopped = untilStopped()
     const started = agent.start()
     started.catch(() => {})
@@ -92,13 +93,14 @@ function untilOf(text: string): boolean {
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
 }
 
-async function untilEpoch(text: string | undefined): Promise<void> {
-  if (text === undefined) return
+function untilEpoch(text: string | undefined): Promise<void> {
+  if (text === undefined) return Promise.resolve()
   const epochMs = Number(text)
   if (!Number.isSafeInteger(epochMs) || epochMs < 0) {
     throw new BootswarmError('ERR_USAGE', `--start-at ${text} is not milliseconds since 1970`)
   }
-  await sleep(Math.max(0, epochMs - Date.now()), undefined, { signal: stopSignal() }).catch(() => {
+  const waiting = sleep(Math.max(0, epochMs - Date.now()), undefined, { signal: stopSignal() })
+  return waiting.catch(() => {
     // Told to stop while waiting; what follows sees it.
   })
 }

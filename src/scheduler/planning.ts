@@ -148,8 +148,8 @@ export class Planning {
   #takeMore(now: number, actions: FetchAction[]): void {
     if (!this.#wants.hasBackground) return
     const { choice } = this.#asking
-    const one = this.#yielding.isReading(now) ? choice.takeOne(now) : undefined
-    const peers = this.#yielding.isReading(now) ? [one ?? []].flat() : choice.takes(takesMax, now)
+    const isReading = this.#yielding.isReading(now)
+    const peers = isReading ? choice.takeOne(now) : choice.takes(takesMax, now)
     for (const peer of peers) {
       actions.push({ type: 'more', peer })
       this.#yielding.began(now)

@@ -3,13 +3,14 @@ import {
   isErrorCode,
   limits,
   systemClock,
+  shuffled,
   systemRandom,
   type ChunkId,
   type Logger
 } from '../base/index.ts'
 import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
 import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
-import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
+import { makeSendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import { openOrCreateStore, type Store } from '../store/index.ts'
 import {
   issueCertificate,
@@ -87,7 +88,7 @@ export class Seed {
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
       policy: this.#serving,
-      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
+      window: makeSendWindow(mechanisms),
       giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),
@@ -245,8 +246,9 @@ export class Seed {
   /** What no boot profile orders leaves the seed in random order. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
-    if (!this.#serving.offers(imageId))
-      this.#serving.offer(imageId, shuffled([...manifest.distinctChunks()].map(({ id }) => id)))
+    if (this.#serving.offers(imageId)) return
+    const ids = Array.from(manifest.distinctChunks(), ({ id }) => id)
+    this.#serving.offer(imageId, shuffled(ids, systemRandom))
   }
 
   /** Each seed first gives the chunks whose home it is among those that hold the image. */
@@ -281,11 +283,6 @@ export class Seed {
       if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }
-}
-
-function shuffled(ids: readonly ChunkId[]): ChunkId[] {
-  const keyed = ids.map(id => ({ id, key: systemRandom.next() }))
-  return keyed.sort((a, b) => a.key - b.key).map(({ id }) => id)
 }
 
 function itemsOfMap(first: number, bits: Uint8Array): number[] {

@@ -85,12 +85,6 @@ export class Link {
     if (this.#closed) return
     this.#closing = error
     this.#finish(error)
-    // The stream's connection has no other use, and closing it tells the peer at once.
-    this.#connection
-      .close({ signal: AbortSignal.timeout(limits.closeMs) })
-      .catch((cause: Error) => {
-        this.#connection.abort(cause)
-      })
   }
 
   #write(bytes: Uint8Array): void {
@@ -124,10 +118,11 @@ export class Link {
     if (this.#closed) return
     this.#closed = true
     this.#handlers?.onClose(error)
-    if (this.#connection.status === 'open') {
-      this.#connection.close({ signal: AbortSignal.timeout(limits.closeMs) }).catch(() => {
-        this.#connection.abort(new Error('the link has ended'))
-      })
-    }
+    if (this.#connection.status !== 'open') return
+    // The stream's connection has no other use, and closing it tells the peer at once. It is closed
+    // once: to close it again while what was sent is still going out would cut that off.
+    this.#connection.close({ signal: AbortSignal.timeout(limits.closeMs) }).catch(() => {
+      this.#connection.abort(new Error('the link has ended'))
+    })
   }
 }

@@ -1,3 +1,4 @@
+import { Announcements } from '../../src/agent/announcements.ts'
 import { limits, type ChunkId, type Holding, type RequestClass } from '../../src/base/index.ts'
 import {
   tickMs,
@@ -8,7 +9,6 @@ import {
 import type { Message } from '../../src/swarm/index.ts'
 import { AgentDownloads } from './agent-downloads.ts'
 import { AgentMembership } from './agent-membership.ts'
-import { AgentNews } from './agent-news.ts'
 import { RelayedFrames } from './relayed-frames.ts'
 import { Reader } from './reader.ts'
 import { segmentHeadBytes, type SimLink } from './sim-link.ts'
@@ -35,7 +35,7 @@ export class AgentNode extends SimNode {
   bytesFromPeers = 0
   linksMax = 0
   #downloads!: AgentDownloads
-  #news!: AgentNews
+  #news!: Announcements
   #relayed!: RelayedFrames
   /** The seeds that have the whole image. */
   #seeds = new Set<SimLink>()
@@ -79,9 +79,14 @@ export class AgentNode extends SimNode {
   #begin(): void {
     const { world } = this
     this.fetching = world.makeFetching(this)
-    this.membership = new AgentMembership(world, this, link => this.#news.greet(link))
+    this.membership = new AgentMembership(world, this, link => this.#news.greet(asLink(link)))
     this.#downloads = new AgentDownloads()
-    this.#news = new AgentNews(world, () => this.#bitfield())
+    this.#news = new Announcements({
+      imageId,
+      itemCount: world.image.itemCount,
+      timers: world.timers,
+      bitfield: () => this.#bitfield()
+    })
     this.#relayed = new RelayedFrames()
     this.#seeds.clear()
   }
@@ -92,6 +97,7 @@ export class AgentNode extends SimNode {
 
   override fail(how: 'dead' | 'cut'): void {
     this.membership.stop()
+    this.#news.stop()
     super.fail(how)
   }
 
@@ -133,7 +139,7 @@ export class AgentNode extends SimNode {
     this.linksMax = Math.max(this.linksMax, this.links.size)
     this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role })
     const isSeed = link.certificate.role === 'seed'
-    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(link)
+    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {
@@ -143,7 +149,7 @@ export class AgentNode extends SimNode {
   override onGone(link: SimLink): void {
     super.onGone(link)
     this.#downloads.gone(link)
-    this.#news.gone(link)
+    this.#news.gone(asLink(link))
     if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
     this.tell({ type: 'gone', peer: link.peerId })
   }
@@ -173,7 +179,7 @@ export class AgentNode extends SimNode {
         return
       case 'interest':
         this.membership.chosenBy(peer)
-        this.#news.interested(link)
+        this.#news.interested(asLink(link), message)
         if (this.isLiar) link.send({ type: 'have-all', imageId: message.imageId })
         return
       case 'have-all':
@@ -272,7 +278,7 @@ export class AgentNode extends SimNode {
     this.#keep(item)
     this.uploads.arrived(this.world.idOf(item))
     this.tell({ type: 'settled', item })
-    this.#news.has(item)
+    this.#news.changed(item, true)
     this.reader.arrived(item)
     if (this.heldCount === this.world.image.itemCount) this.#present()
   }

@@ -50,6 +50,10 @@ export class SimLink {
     this.#push({ bytes: messageBytes(message), parcel: message })
   }
 
+  sendAll(messages: readonly Message[]): void {
+    for (const message of messages) this.send(message)
+  }
+
   sendSegment(request: number, bytes: Uint8Array): void {
     this.owner.watcher.sentSegment(this, request, bytes.length)
     this.#push({ bytes: bytes.length + segmentHeadBytes, parcel: { type: 'piece', request } })

@@ -5,7 +5,7 @@ import {
   type Holding,
   type RequestClass
 } from '../../src/base/index.ts'
-import { SendWindow, type Serving } from '../../src/scheduler/index.ts'
+import { makeSendWindow, type Serving } from '../../src/scheduler/index.ts'
 import { Uploads, type Link } from '../../src/swarm/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
 import { MessageCounts } from './message-counts.ts'
@@ -124,7 +124,7 @@ export abstract class SimNode {
     this.serving = world.makeServing(this)
     this.uploads = new Uploads({
       policy: this.serving,
-      window: world.options.mechanisms.sendWindow ? new SendWindow() : undefined,
+      window: makeSendWindow(world.options.mechanisms),
       giving: world.options.mechanisms.lateBinding ? this.serving : undefined,
       source: {
         holding: id => this.holding(id),
