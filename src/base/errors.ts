@@ -45,6 +45,10 @@ export const errorCatalogue = {
   ERR_TARGET_BUSY: { exit: 1, meaning: 'Another agent holds the target disk.' },
   ERR_METADATA_CORRUPT: { exit: 1, meaning: 'No intact copy of the disk metadata was found.' },
   ERR_DISK_IO: { exit: 1, meaning: 'The local disk answered a read or write with an error.' },
+  ERR_READ_TIMEOUT: {
+    exit: 1,
+    meaning: 'Nobody could deliver what a read waits for within --read-timeout.'
+  },
   ERR_DISK_FULL: { exit: 1, meaning: 'The file system under the target file is full.' },
   ERR_VERIFY_FAILED: { exit: 1, meaning: 'A disk or export does not match its image.' },
   ERR_ADDRESS_IN_USE: {

@@ -27,6 +27,9 @@ export const limits = {
   /** A signed release: two names, a CID, two numbers, a signature. */
   releaseBytesMax: 4 * KiB,
 
+  /** Plain chunks of an image that is read without a target disk, kept for the next reads. */
+  imageCacheBytes: 32 * MiB,
+
   // Store.
   /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */
   packBytesMax: 1024 * MiB,
