@@ -84,6 +84,15 @@ export const limits = {
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
   sendBufferPeerBytes: 64 * KiB,
+  /**
+   * One write to a socket at the most: four TLS records. Everything that is sent in one turn of the
+   * event loop goes out in as few of them as there can be.
+   */
+  writeBlockBytes: 64 * KiB,
+  /** Blocks kept for the next writes: 2 MiB. */
+  freeBlocksMax: 32,
+  /** Received before a peer is told that it may send more; yamux would tell it after every frame. */
+  windowUpdateBytes: 64 * KiB,
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
@@ -147,5 +156,13 @@ assertRelation(
   'the largest NBD request fits its connection'
 )
 assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
+assertRelation(
+  limits.segmentBytes * 2 <= limits.writeBlockBytes,
+  'a segment and its head fit a write'
+)
+assertRelation(
+  limits.windowUpdateBytes + limits.writeBlockBytes <= 192 * KiB,
+  'a peer is let go on before it has used up the 256 KiB that yamux begins with'
+)
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
 assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')
