@@ -119,7 +119,8 @@ export class Peering {
       onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',
-        load: id => session()?.load(id) ?? Promise.resolve(undefined)
+        load: id => session()?.load(id) ?? Promise.resolve(undefined),
+        release: frame => init.relay.release(frame)
       },
       clock: systemClock,
       logger: init.logger,

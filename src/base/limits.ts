@@ -102,8 +102,13 @@ export const limits = {
   closeMs: 1_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
-  /** Memory for incoming chunks that is kept for the next ones: 16 default chunks, in and out. */
-  verifierFreeBytesMax: 4 * MiB,
+  /** Memory kept for the next copies of frames that are being sent. */
+  relayFreeBytesMax: 4 * MiB,
+  /**
+   * Memory for incoming chunks that is kept for the next ones: what an agent has in flight at full speed
+   * and waiting for its disk. What is dropped instead is found only by marking two heaps.
+   */
+  verifierFreeBytesMax: 32 * MiB,
   neighboursMax: 20,
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */
