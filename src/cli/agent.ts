@@ -4,13 +4,20 @@ import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
+import {
+  addNbdOptions,
+  addReadTimeout,
+  nbdTlsOf,
+  readTimeoutMsOf,
+  type NbdCommand
+} from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand extends TuningOptions {
+interface AgentCommand extends TuningOptions, NbdCommand {
   readonly ticket: string
   readonly image: string
   readonly disk: string
@@ -24,7 +31,6 @@ interface AgentCommand extends TuningOptions {
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly force?: boolean
-  readonly insecure?: boolean
   readonly json?: boolean
 }
 
@@ -47,10 +53,11 @@ export function register(program: Command): void {
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--force', 'take the disk whatever it holds')
-    .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
+  addNbdOptions(command)
+  addReadTimeout(command)
   addTuning(command)
 }
 
@@ -69,6 +76,8 @@ async function run(options: AgentCommand): Promise<void> {
     ...options,
     shareMs,
     released,
+    nbdTls: await nbdTlsOf(options),
+    readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
