@@ -1,4 +1,5 @@
 import { Announcements } from '../../src/agent/announcements.ts'
+import { careFor } from '../../src/agent/link-care.ts'
 import { limits, type ChunkId, type Holding, type RequestClass } from '../../src/base/index.ts'
 import {
   tickMs,
@@ -62,7 +63,9 @@ export class AgentNode extends SimNode {
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
     this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())
-    this.#repeat(life, phase * limits.pingIntervalMs, limits.pingIntervalMs, () => this.#ping())
+    this.#repeat(life, phase * limits.pingIntervalMs, limits.pingIntervalMs, () =>
+      this.#careForLinks()
+    )
     this.#repeat(life, phase * reportMs, reportMs, () => this.#report())
     if (this.world.options.workload === 'replay') this.reader.start()
   }
@@ -343,13 +346,11 @@ export class AgentNode extends SimNode {
 
   #connect(peer: string): void {
     const unreachable = (): void => this.tell({ type: 'unreachable', peer })
-    if (!this.membership.knows(peer)) {
-      this.world.events.after(0, unreachable)
-      return
-    }
-    this.world.connect(this, peer, link => {
-      if (link === undefined) unreachable()
-    })
+    if (!this.membership.knows(peer)) this.world.events.after(0, unreachable)
+    else
+      this.world.connect(this, peer, link => {
+        if (link === undefined) unreachable()
+      })
   }
 
   #bitfield(): Uint8Array {
@@ -373,12 +374,16 @@ export class AgentNode extends SimNode {
     this.uploads.writable()
   }
 
-  /** A peer that was cut off says nothing more (src/agent/peering.ts). */
-  #ping(): void {
+  #careForLinks(): void {
     const { now } = this.world.events
     for (const link of [...this.links.values()]) {
-      if (now - link.heardAt > limits.peerSilentMs) link.close()
-      else if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+      const due = careFor({
+        silentMs: now - link.heardAt,
+        idleMs: now - link.usedAt,
+        isKept: link.certificate.role === 'seed' || this.membership.isNeighbour(link.peerId)
+      })
+      if (due === 'silent' || due === 'done') link.close()
+      if (due === 'ping') link.send({ type: 'ping', nonce: 0 })
     }
   }
 

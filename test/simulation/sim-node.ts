@@ -91,7 +91,9 @@ export abstract class SimNode {
   }
 
   receive(link: SimLink, { parcel, bytes }: Unit): void {
-    link.heardAt = this.world.events.now
+    const { now } = this.world.events
+    link.heardAt = now
+    if (parcel.type !== 'ping' && parcel.type !== 'pong') link.usedAt = now
     if (parcel.type === 'piece') this.onPiece(link, parcel.request, bytes)
     else {
       this.messages.count(parcel.type, this.world.events.now)
