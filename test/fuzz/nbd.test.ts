@@ -22,7 +22,7 @@ import { exportOf, testServer, until } from '../nbd/test-server.ts'
 // Clients that send anything at all, in pieces of any size, to a server that others use meanwhile. Each
 // property has so many seconds; BOOTSWARM_FUZZ_SECONDS gives it more.
 
-const seconds = Number(process.env.BOOTSWARM_FUZZ_SECONDS ?? 5)
+const seconds = Number(process.env.BOOTSWARM_FUZZ_SECONDS ?? 3)
 const box = {
   numRuns: 1_000_000,
   interruptAfterTimeLimit: seconds * 1000,

@@ -106,7 +106,8 @@ export class RawClient {
   }
 
   async closed(): Promise<void> {
-    if (!this.#ended) await once(this.socket, 'close')
+    // Not once(): it would reject for the reset that a server's hanging up may be.
+    while (!this.#ended) await new Promise<void>(resolve => this.#waiting.add(resolve))
   }
 
   #wake(): void {
