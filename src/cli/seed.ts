@@ -3,10 +3,12 @@ import { BootswarmError, limits } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
 import { printEvent, printLine } from './output.ts'
+import { readRates } from './rates.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 interface SeedCommand extends TuningOptions {
+  readonly uploadRate?: string
   readonly store: string
   readonly listen?: readonly string[]
   readonly http: string
@@ -27,6 +29,7 @@ export function register(program: Command): void {
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
       const seed = await Seed.start({
@@ -34,6 +37,7 @@ export function register(program: Command): void {
         listen: options.listen,
         http: parseHostPort('--http', options.http),
         as: options.as,
+        uploadRate: readRates(options).uploadRate,
         tuning: readTuning(options),
         logger: createLogger({ name: 'seed' })
       })

@@ -34,6 +34,8 @@ export interface SeedOptions {
   /** Tells the seeds of one lab apart that run on copies of one store. */
   readonly as?: string
   readonly tuning?: Tuning
+  /** Bytes of frames a second. */
+  readonly uploadRate?: number
   readonly logger: Logger
 }
 
@@ -78,7 +80,7 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, { logger, tuning, as }: SeedOptions) {
+  private constructor(store: Store, { logger, tuning, as, uploadRate }: SeedOptions) {
     this.#store = store
     this.#logger = logger
     this.#as = as
@@ -89,6 +91,7 @@ export class Seed {
     this.#uploads = new Uploads({
       policy: this.#serving,
       window: makeSendWindow(mechanisms),
+      bytesPerSecond: uploadRate,
       giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),

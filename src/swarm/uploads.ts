@@ -13,6 +13,7 @@ import {
   type ServePolicy
 } from '../base/index.ts'
 import type { Link } from './link.ts'
+import { rateLimit, type RateLimit } from './rate-limit.ts'
 import { SendQueue, type Upload } from './send-queue.ts'
 import { Takers } from './takers.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
@@ -44,6 +45,8 @@ export interface UploadsInit {
   addressOf(peerId: string): PeerAddress | undefined
   /** A peer waits here for a chunk that this node waits for itself. */
   onAwaited?(id: ChunkId, requestClass: RequestClass): void
+  /** Frame bytes a second, over all links; without it as much as goes. */
+  readonly bytesPerSecond?: number | undefined
   /** Runs it when the event loop has had its turn; given by the simulator, whose time is not real. */
   readonly soon?: (run: () => void) => void
 }
@@ -62,11 +65,14 @@ export class Uploads {
   #waiting = new Map<ChunkId, Set<Upload>>()
   #takers = new Takers()
   #pumping = false
+  #rate: RateLimit | undefined
+  #wake: NodeJS.Timeout | undefined
   /** The highest request number that a link has used; each is higher than those before it. */
   #newest = new WeakMap<Link, number>()
 
   constructor(init: UploadsInit) {
     this.#init = init
+    this.#rate = rateLimit(init.bytesPerSecond)
   }
 
   /** Throws ERR_PEER_PROTOCOL when a peer has more requests open than it may. */
@@ -202,7 +208,7 @@ export class Uploads {
 
   /** Runs until nothing can move: every link is full or nothing is left. */
   #pump(): void {
-    if (this.#pumping) return
+    if (this.#pumping || this.#isHeldBack()) return
     this.#pumping = true
     let burst = 0
     for (;;) {
@@ -210,6 +216,7 @@ export class Uploads {
       if (upload === undefined && this.#give()) continue
       if (upload === undefined) break
       burst += this.#sendSegment(upload)
+      if (this.#isHeldBack()) break
       if (burst >= burstBytes) {
         const { soon = setImmediate } = this.#init
         soon(() => {
@@ -220,6 +227,19 @@ export class Uploads {
       }
     }
     this.#pumping = false
+  }
+
+  /** Nothing goes out before the rate allows it; then it goes on by itself. */
+  #isHeldBack(): boolean {
+    const waitMs = this.#rate?.waitMs(this.#init.clock.now()) ?? 0
+    if (waitMs > 0 && this.#wake === undefined) {
+      this.#wake = setTimeout(() => {
+        this.#wake = undefined
+        this.#pump()
+      }, waitMs)
+      this.#wake.unref()
+    }
+    return waitMs > 0
   }
 
   /**
@@ -320,6 +340,7 @@ export class Uploads {
     if (upload.class === 'urgent') this.#init.window?.urgent(now)
     const segment = frame.bytes.subarray(upload.offset, upload.offset + limits.segmentBytes)
     link.sendSegment(request, segment)
+    this.#rate?.passed(segment.length, now)
     upload.offset += segment.length
     this.bytesSent += segment.length
     if (upload.offset === frame.bytes.length) {

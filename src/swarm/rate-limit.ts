@@ -1,0 +1,39 @@
+/** How long what was saved up by silence may go out at once. */
+const burstMs = 50
+
+/**
+ * So many bytes a second and no more, over any second: what passes too early is a debt that time pays
+ * off. A debt and not a refusal, since bytes come in pieces that cannot be cut.
+ */
+export class RateLimit {
+  readonly #bytesPerMs: number
+  /** Below 0 it is a debt. */
+  #saved = 0
+  #countedAt: number | undefined
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerMs = bytesPerSecond / 1000
+  }
+
+  passed(bytes: number, now: number): void {
+    this.#count(now)
+    this.#saved -= bytes
+  }
+
+  /** Until when nothing more may pass, in ms from now; 0 when it may. */
+  waitMs(now: number): number {
+    this.#count(now)
+    return this.#saved >= 0 ? 0 : -this.#saved / this.#bytesPerMs
+  }
+
+  #count(now: number): void {
+    const ms = now - (this.#countedAt ?? now)
+    this.#countedAt = now
+    this.#saved = Math.min(this.#saved + ms * this.#bytesPerMs, burstMs * this.#bytesPerMs)
+  }
+}
+
+/** Undefined where no rate is set. */
+export function rateLimit(bytesPerSecond: number | undefined): RateLimit | undefined {
+  return bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond)
+}
