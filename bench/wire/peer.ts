@@ -2,10 +2,13 @@ import { zstdDecompressSync } from 'node:zlib'
 import { fetchBare, serveBare } from './bare.ts'
 import { makeFrames, type FrameKind } from './frames.ts'
 import type { FromPeer, ToPeer } from './messages.ts'
+import { gather, type CrowdAgent } from './crowd-agent.ts'
 import { fetchProduct, serveProduct } from './product.ts'
 import { usage } from './usage.ts'
 
 // One of the bench's two processes; the parent tells it what to be.
+
+let crowd: readonly CrowdAgent[] = []
 
 process.on('message', (message: ToPeer) => {
   obey(message).catch((error: unknown) => {
@@ -37,6 +40,18 @@ async function obey(message: ToPeer): Promise<void> {
       tell({ say: 'fetching' })
       return
     }
+    case 'gather':
+      crowd = await gather(message.count, message.address)
+      tell({ say: 'gathered' })
+      return
+    case 'connect':
+      await Promise.all(crowd.map(agent => agent.connect()))
+      tell({ say: 'connected' })
+      return
+    case 'fetchAll':
+      for (const agent of crowd) agent.ask()
+      tell({ say: 'fetching' })
+      return
     case 'usage':
       tell({ say: 'usage', usage: usage() })
       return

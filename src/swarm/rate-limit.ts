@@ -37,3 +37,28 @@ export class RateLimit {
 export function rateLimit(bytesPerSecond: number | undefined): RateLimit | undefined {
   return bytesPerSecond === undefined ? undefined : new RateLimit(bytesPerSecond)
 }
+
+/** A rate limit, if there is one, and the waiting for it: for who sends by himself and can be asked to go on. */
+export class Pace {
+  readonly #limit: RateLimit | undefined
+  #waking: NodeJS.Timeout | undefined
+
+  constructor(bytesPerSecond: number | undefined) {
+    this.#limit = rateLimit(bytesPerSecond)
+  }
+
+  passed(bytes: number, now: number): void {
+    this.#limit?.passed(bytes, now)
+  }
+
+  /** True when nothing may pass yet; `goOn` is then called, once, when it may. */
+  holdsBack(now: number, goOn: () => void): boolean {
+    const waitMs = this.#limit?.waitMs(now) ?? 0
+    if (waitMs === 0) return false
+    this.#waking ??= setTimeout(() => {
+      this.#waking = undefined
+      goOn()
+    }, waitMs).unref()
+    return true
+  }
+}
