@@ -2,6 +2,9 @@ import { limits, systemTimers, type ChunkId, type Timers } from '../base/index.t
 import { haveMapBytesMax, type Link, type Message } from '../swarm/index.ts'
 import { messagesOf, News } from './news.ts'
 
+const forNeighbours = { patientMs: limits.haveIntervalMsMax, enough: limits.haveItemsEnough }
+const forSeeds = { patientMs: limits.haveSeedIntervalMs }
+
 export interface AnnouncementsInit {
   readonly imageId: ChunkId
   readonly itemCount: number
@@ -60,8 +63,8 @@ export class Announcements {
   }
 
   changed(item: number, servable: boolean): void {
-    this.#neighbours.changed(item, servable, limits.haveIntervalMsMax)
-    this.#seeds.changed(item, servable, limits.haveSeedIntervalMs)
+    this.#neighbours.changed(item, servable, forNeighbours)
+    this.#seeds.changed(item, servable, forSeeds)
   }
 
   gone(link: Link): void {

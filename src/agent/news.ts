@@ -4,6 +4,11 @@ import { haveItemsMax, type Link, type Message } from '../swarm/index.ts'
 type NewsMessage = Extract<Message, { type: 'have' | 'have-not' | 'read' }>
 type NewsType = NewsMessage['type']
 
+export interface Patience {
+  readonly patientMs: number
+  readonly enough?: number
+}
+
 /**
  * What is new since its listeners were told last, collected for a while so that a stream of chunks
  * does not become a stream of messages.
@@ -22,11 +27,11 @@ export class News {
     this.#timers = timers
   }
 
-  /** Told after `patientMs` at the latest; soon when much has gathered. */
-  changed(item: number, servable: boolean, patientMs: number): void {
+  /** Told after `patientMs` at the latest, and soon when `enough` items have gathered. */
+  changed(item: number, servable: boolean, { patientMs, enough = Infinity }: Patience): void {
     this.#changed.set(item, servable)
-    const isMuch = this.#changed.size >= limits.haveItemsEnough
-    this.#tellWithin(isMuch ? limits.haveIntervalMs : patientMs)
+    const isMuch = this.#changed.size >= enough
+    this.#tellWithin(isMuch ? Math.min(limits.haveIntervalMs, patientMs) : patientMs)
   }
 
   read(item: number): void {

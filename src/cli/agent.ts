@@ -4,6 +4,13 @@ import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
+import {
+  addNbdOptions,
+  addReadTimeout,
+  nbdTlsOf,
+  readTimeoutMsOf,
+  type NbdCommand
+} from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { readRates, type RateOptions } from './rates.ts'
@@ -11,7 +18,7 @@ import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand extends TuningOptions, RateOptions {
+interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
@@ -25,7 +32,6 @@ interface AgentCommand extends TuningOptions, RateOptions {
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly force?: boolean
-  readonly insecure?: boolean
   readonly json?: boolean
 }
 
@@ -50,10 +56,11 @@ export function register(program: Command): void {
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--force', 'take the disk whatever it holds')
-    .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
+  addNbdOptions(command)
+  addReadTimeout(command)
   addTuning(command)
 }
 
@@ -73,6 +80,8 @@ async function run(options: AgentCommand): Promise<void> {
     ...readRates(options),
     shareMs,
     released,
+    nbdTls: await nbdTlsOf(options),
+    readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say

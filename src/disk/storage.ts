@@ -1,6 +1,12 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
-import { BootswarmError, nextDataExtent, punchHole, systemErrorCode } from '../base/index.ts'
+import {
+  BootswarmError,
+  nextDataExtent,
+  punchHole,
+  readCached,
+  systemErrorCode
+} from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 
 /**
@@ -24,6 +30,8 @@ const read = promisify(fs.read)
 const write = promisify(fs.write)
 const datasync = promisify(fs.fdatasync)
 
+/** Copying this much takes a tenth of a millisecond, in which the event loop does nothing else. */
+const cachedReadBytesMax = 1024 * 1024
 const zeroPieceBytes = 1024 * 1024
 const zeros = Buffer.alloc(zeroPieceBytes)
 
@@ -52,7 +60,10 @@ export class FileStorage implements Storage {
   async read(offset: number, length: number, into?: Buffer): Promise<Buffer> {
     const bytes = into ?? Buffer.allocUnsafe(length)
     try {
-      for (let done = 0; done < length;) {
+      // What is in memory is here sooner than a thread of libuv's pool would begin.
+      const mayBeCached = this.#kind === 'file' && length <= cachedReadBytesMax
+      let done = mayBeCached ? readCached(this.#fd, bytes, offset) : 0
+      while (done < length) {
         const { bytesRead } = await read(this.#fd, bytes, done, length - done, offset + done)
         if (bytesRead === 0) throw this.#ioError(`ends before byte ${offset + length}`)
         done += bytesRead

@@ -1,5 +1,5 @@
 import { BootswarmError, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Frame, Logger } from '../base/index.ts'
+import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
 import { AsideArea } from './aside.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
@@ -9,6 +9,7 @@ import type { ServableEvents } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
 import type { DemandEvents } from './demand.ts'
+import { extentsOf } from './extents.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
 import { openTarget, peekTarget } from './opening.ts'
@@ -114,14 +115,14 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
     return this.#run(async () => {
       const range = { offset, length }
       for (let absent = this.#absentParts(range); absent.length > 0;) {
         await Promise.all(absent.map(part => this.#arrival(part, signal)))
         absent = this.#absentParts(range)
       }
-      return this.#readPresent(range)
+      return this.#readPresent(range, into)
     })
   }
 
@@ -149,6 +150,18 @@ export class TargetDisk implements BlockDevice {
 
   flush(): Promise<void> {
     return this.#run(() => this.#recorder.flush())
+  }
+
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(async () => extentsOf(this.#states, { offset, length }))
+  }
+
+  /** Asks for the missing blocks as a read would, and waits for them. */
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(async () => {
+      const absent = this.#absentParts({ offset, length })
+      await Promise.all(absent.map(part => this.#arrival(part, signal)))
+    })
   }
 
   /**
@@ -337,11 +350,11 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** What is still missing here is zeros that are promised. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
+  async #readPresent(range: ByteRange, into: Buffer | undefined): Promise<Uint8Array> {
     const { target } = this.#parts
     const { map } = this.#states
     const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
+    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length, into)
     const bytes = Buffer.alloc(range.length)
     const end = range.offset + range.length
     await Promise.all(

@@ -10,6 +10,7 @@ import {
 } from '../base/index.ts'
 import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
 import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
+import { parseNbdAddress, startNbdServer, type NbdServer, type NbdTls } from '../nbd/index.ts'
 import { makeSendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import { openOrCreateStore, type Store } from '../store/index.ts'
 import {
@@ -23,6 +24,7 @@ import {
 import { Brothers } from './brothers.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
+import { NbdImages } from './nbd-exports.ts'
 import { ServedImages } from './images.ts'
 import { Introductions } from './introductions.ts'
 
@@ -33,6 +35,10 @@ export interface SeedOptions {
   readonly http: { readonly host: string; readonly port: number }
   /** Tells the seeds of one lab apart that run on copies of one store. */
   readonly as?: string
+  /** Where its images are shown by NBD: `unix:PATH` or `HOST:PORT`; without it, nowhere. */
+  readonly nbd?: string
+  readonly insecure?: boolean
+  readonly nbdTls?: NbdTls
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
@@ -60,6 +66,7 @@ export class Seed {
   readonly #retries: NodeJS.Timeout
   #swarm!: Swarm
   #api!: ControlApi
+  #nbd: NbdServer | undefined
 
   /** Throws what openStore, Swarm.start and startControlApi throw; nothing is left running then. */
   static async start(options: SeedOptions): Promise<Seed> {
@@ -73,6 +80,7 @@ export class Seed {
         status: () => seed.status()
       })
       await seed.#join(options.listen ?? defaultListen)
+      await seed.#show(options)
       return seed
     } catch (error) {
       await seed.stop()
@@ -113,6 +121,11 @@ export class Seed {
     return this.#api.url
   }
 
+  /** Where its images are shown by NBD, if they are. */
+  get nbd(): string | undefined {
+    return this.#nbd?.address
+  }
+
   status(): SeedStatus {
     return {
       seed: {
@@ -134,6 +147,7 @@ export class Seed {
   async stop(): Promise<void> {
     clearInterval(this.#pings)
     clearInterval(this.#retries)
+    await this.#nbd?.close()
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
     await this.#store.close()
@@ -162,6 +176,14 @@ export class Seed {
       name: hostname()
     })
     await rememberAddresses(store, this.addresses)
+  }
+
+  async #show({ nbd, insecure, nbdTls: tls, logger }: SeedOptions): Promise<void> {
+    if (nbd === undefined) return
+    const images = new NbdImages(this.#store)
+    const address = parseNbdAddress(nbd)
+    const exports = () => images.list()
+    this.#nbd = await startNbdServer({ address, exports, insecure, tls, comesBack: true, logger })
   }
 
   #receive(link: Link, message: Message): void {

@@ -30,6 +30,8 @@ class HandTimers implements Timers {
   }
 }
 
+const patience = { patientMs: 1_000, enough: limits.haveItemsEnough }
+
 function telling() {
   const timers = new HandTimers()
   const news = new News('image', timers)
@@ -42,9 +44,9 @@ function telling() {
 
 test('little news waits for more, not for ever', t => {
   const { timers, news, toldOf } = telling()
-  news.changed(1, true, 1_000)
+  news.changed(1, true, patience)
   timers.pass(500)
-  news.changed(2, true, 1_000)
+  news.changed(2, true, patience)
   timers.pass(499)
   t.deepEqual(toldOf('have'), [])
   timers.pass(1)
@@ -53,7 +55,7 @@ test('little news waits for more, not for ever', t => {
 
 test('much news goes out soon, in one message', t => {
   const { timers, news, peer, toldOf } = telling()
-  for (let item = 0; item < limits.haveItemsEnough; item += 1) news.changed(item, true, 1_000)
+  for (let item = 0; item < limits.haveItemsEnough; item += 1) news.changed(item, true, patience)
   timers.pass(limits.haveIntervalMs)
   t.is(toldOf('have').length, limits.haveItemsEnough)
   t.is(peer.sentOf('have').length, 1)
@@ -61,10 +63,19 @@ test('much news goes out soon, in one message', t => {
   t.is(peer.sent.length, 1, 'and nothing is said twice')
 })
 
+test('without a number that is enough, only time counts', t => {
+  const { timers, news, peer } = telling()
+  for (let item = 0; item < 100; item += 1) news.changed(item, true, { patientMs: 1_000 })
+  timers.pass(999)
+  t.deepEqual(peer.sent, [])
+  timers.pass(1)
+  t.is(peer.sent.length, 1)
+})
+
 test('what was read goes out at once, and takes along what could have waited', t => {
   const { timers, news, peer } = telling()
-  news.changed(1, true, 1_000)
-  news.changed(2, false, 1_000)
+  news.changed(1, true, patience)
+  news.changed(2, false, patience)
   news.read(3)
   timers.pass(limits.readIntervalMs)
   t.deepEqual(

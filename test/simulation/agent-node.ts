@@ -346,13 +346,11 @@ export class AgentNode extends SimNode {
 
   #connect(peer: string): void {
     const unreachable = (): void => this.tell({ type: 'unreachable', peer })
-    if (!this.membership.knows(peer)) {
-      this.world.events.after(0, unreachable)
-      return
-    }
-    this.world.connect(this, peer, link => {
-      if (link === undefined) unreachable()
-    })
+    if (!this.membership.knows(peer)) this.world.events.after(0, unreachable)
+    else
+      this.world.connect(this, peer, link => {
+        if (link === undefined) unreachable()
+      })
   }
 
   #bitfield(): Uint8Array {

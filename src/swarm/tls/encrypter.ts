@@ -10,6 +10,7 @@ import type {
   StreamMuxerFactory
 } from '@libp2p/interface'
 import { BootswarmError, limits } from '../../base/index.ts'
+import { HandshakeTurns } from './handshake-turns.ts'
 import { makeCertificate } from './own-certificate.ts'
 import { peerOfCertificate } from './peer-certificate.ts'
 import { giveSocket, takeSocket } from './tcp-socket.ts'
@@ -35,6 +36,7 @@ class NativeTls implements ConnectionEncrypter {
   readonly [Symbol.toStringTag] = 'bootswarm/tls'
   #components: TlsComponents
   #context: Promise<SecureContext> | undefined
+  #turns = new HandshakeTurns()
 
   constructor(components: TlsComponents) {
     this.#components = components
@@ -44,25 +46,27 @@ class NativeTls implements ConnectionEncrypter {
     connection: MessageStream,
     options?: SecureConnectionOptions
   ): Promise<SecuredConnection> {
-    return this.#secure(connection, 'server', options)
+    const signal = limited(options?.signal)
+    return this.#turns.take(
+      () => this.#secure(connection, 'server', { ...options, signal }),
+      signal
+    )
   }
 
   secureOutbound(
     connection: MessageStream,
     options?: SecureConnectionOptions
   ): Promise<SecuredConnection> {
-    return this.#secure(connection, 'client', options)
+    const signal = limited(options?.signal)
+    return this.#secure(connection, 'client', { ...options, signal })
   }
 
   /** Leaves nothing open when it fails. */
   async #secure(
     connection: MessageStream,
     side: Side,
-    options: SecureConnectionOptions = {}
+    options: SecureConnectionOptions & { readonly signal: AbortSignal }
   ): Promise<SecuredConnection> {
-    const late = AbortSignal.timeout(limits.helloMs)
-    const { signal } = options
-    const ended = signal === undefined ? late : AbortSignal.any([late, signal])
     try {
       const context = await this.#ownContext()
       const raw = await takeSocket(connection)
@@ -74,7 +78,7 @@ class NativeTls implements ConnectionEncrypter {
       const socket = wrap(raw, side, context, [...muxers.keys()])
       giveSocket(connection, raw, socket)
       socket.on('error', (error: Error) => connection.abort(error))
-      await handshake(socket, ended)
+      await handshake(socket, options.signal)
       const certificate = socket.getPeerX509Certificate()
       const remotePeer = await peerOfCertificate(certificate, options.remotePeer)
       const streamMuxer = chosenMuxer(socket, muxers)
@@ -103,6 +107,11 @@ class NativeTls implements ConnectionEncrypter {
     )
     return this.#context
   }
+}
+
+function limited(signal: AbortSignal | undefined): AbortSignal {
+  const late = AbortSignal.timeout(limits.helloMs)
+  return signal === undefined ? late : AbortSignal.any([late, signal])
 }
 
 function wrap(
