@@ -115,6 +115,8 @@ export const limits = {
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
+  /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
+  rateBytesPerSecondMin: 64_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */
