@@ -68,6 +68,9 @@ export const limits = {
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
+  /** How often nbd.ko looks for requests that have to be sent again after a reconnection. */
+  nbdKernelRetryMs: 3_000,
+
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
