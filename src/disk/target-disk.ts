@@ -1,8 +1,8 @@
-import { BootswarmError, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Frame, Logger } from '../base/index.ts'
+import { BootswarmError, limits, systemClock } from '../base/index.ts'
+import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
+import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
-import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
-import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
 import type { ServableEvents } from './chunk-states.ts'
@@ -11,10 +11,14 @@ import { Demand } from './demand.ts'
 import type { DemandEvents } from './demand.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
+import { adoptHiddenWrites } from './hidden-writes.ts'
+import type { HiddenWritesParts } from './hidden-writes.ts'
+import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
 import type { OpenOptions, PeekResult } from './opening.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
+import { recover } from './recovery.ts'
 import type { Storage } from './storage.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
@@ -34,6 +38,10 @@ export interface DiskParts {
 export interface DiskContext extends DemandEvents, ServableEvents {
   readonly logger: Logger
   readonly clock?: Clock
+  /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
+  readonly settleMs?: number
+  /** How frames are made that are put aside; compressed by default. */
+  readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }
 
 export interface TargetDiskOptions extends OpenOptions, DiskContext {}
@@ -59,7 +67,9 @@ export class TargetDisk implements BlockDevice {
   readonly #locks = new ChunkLocks()
   readonly #demand: Demand
   readonly #recorder: Recorder
+  readonly #reader: BlockReader
   readonly #writer: ChunkWriter
+  readonly #writes: MachineWrites
   #underWay = 0
   #idle: PromiseWithResolvers<void> | undefined
   #closed: Promise<void> | undefined
@@ -70,7 +80,14 @@ export class TargetDisk implements BlockDevice {
     this.#clock = context.clock ?? systemClock
     this.#states = states
     this.#demand = new Demand(context)
-    this.#recorder = new Recorder(states, parts.target, parts.metadata, context.logger)
+    this.#recorder = new Recorder({
+      states,
+      target: parts.target,
+      metadata: parts.metadata,
+      logger: context.logger,
+      settleMs: context.settleMs ?? limits.journalIntervalMs
+    })
+    this.#reader = new BlockReader({ states, demand: this.#demand, target: parts.target })
     this.#writer = new ChunkWriter({
       states,
       locks: this.#locks,
@@ -79,7 +96,14 @@ export class TargetDisk implements BlockDevice {
       target: parts.target,
       metadata: parts.metadata,
       logger: context.logger,
+      encodeFrame: context.encodeFrame ?? encodeFrame,
       onNeed: (position, why) => context.onNeed(position, why)
+    })
+    this.#writes = new MachineWrites({
+      states,
+      recorder: this.#recorder,
+      writer: this.#writer,
+      target: parts.target
     })
   }
 
@@ -100,11 +124,17 @@ export class TargetDisk implements BlockDevice {
 
   /** The same on files that are open already; on failure they stay open. */
   static async start(parts: DiskParts, context: DiskContext): Promise<TargetDisk> {
-    const { image, metadata, blank } = parts
+    const { image, metadata, blank, target } = parts
     const aside = new AsideArea(metadata, context.logger)
-    const states = new ChunkStates(image, await metadata.readRecorded(), aside, blank, context)
+    const known = await recover(await metadata.readRecorded(), target, image)
+    const { crashed, clean } = metadata.superblock
+    const state = { blank, crashed: crashed || !clean }
+    const states = new ChunkStates(image, known, aside, state, context)
     const disk = new TargetDisk(parts, states, context)
-    await metadata.begin(() => disk.#recorder.capture())
+    await metadata.begin(
+      () => disk.#recorder.capture(),
+      () => target.sync()
+    )
     return disk
   }
 
@@ -115,36 +145,35 @@ export class TargetDisk implements BlockDevice {
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#run(async () => {
-      const range = { offset, length }
-      for (let absent = this.#absentParts(range); absent.length > 0;) {
-        await Promise.all(absent.map(part => this.#arrival(part, signal)))
-        absent = this.#absentParts(range)
-      }
-      return this.#readPresent(range)
-    })
+    return this.#run(() => this.#reader.read({ offset, length }, signal))
   }
 
   /** Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL. */
   write(offset: number, data: Uint8Array): Promise<void> {
-    return this.#run(async () => {
-      const range = { offset, length: data.length }
-      const { block, count } = blocksOf(range)
-      if (!this.#states.map.any(block, count, masks.unwritten)) {
-        // The blocks are the machine's already; but the record that says so may still be on its way.
-        const settled = this.#parts.metadata.settled()
-        if (settled !== undefined) await settled
-        return this.#parts.target.write(offset, data)
-      }
-      const parts = partsOf(range, this.#parts.image.chunkSize)
-      const results = await Promise.allSettled(
-        parts.map(part => {
-          const start = part.offset - offset
-          return this.#writer.write(part, data.subarray(start, start + part.length))
-        })
-      )
-      for (const result of results) if (result.status === 'rejected') throw result.reason
-    })
+    return this.#run(() => this.#writes.write({ offset, length: data.length }, data))
+  }
+
+  /** As `write` of zeros; room on the target is given back where that can be. */
+  zero(offset: number, length: number): Promise<void> {
+    return this.#run(() => this.#writes.zero({ offset, length }))
+  }
+
+  /**
+   * Gives back what the machine has written in whole blocks of the range. What it has not written
+   * stays as the image has it: peers may want it.
+   */
+  trim(offset: number, length: number): Promise<void> {
+    return this.#run(() => this.#writes.trim({ offset, length }))
+  }
+
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(() =>
+      Promise.resolve(this.#reader.extents({ offset, length }, limits.extentsMax))
+    )
+  }
+
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
   }
 
   flush(): Promise<void> {
@@ -241,22 +270,27 @@ export class TargetDisk implements BlockDevice {
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
   verify(names: ChunkNames, options: VerifyOptions = {}): Promise<VerifyReport> {
-    const { target } = this.#parts
-    const parts = { states: this.#states, locks: this.#locks, target, clock: this.#clock }
+    const parts = { ...this.#chunkParts(), locks: this.#locks, clock: this.#clock }
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
   /**
    * Takes back that a chunk's pristine blocks are there, and its frame if one was put aside: a chunk
-   * that was found bad is needed again. What the machine wrote stays. Durable when it resolves.
+   * that was found bad is needed again. What the machine wrote stays, and what it may have written
+   * before a crash becomes its own. Durable when it resolves.
    */
   distrust(position: number): Promise<void> {
     return this.#run(() =>
       this.#locks.run(position, 'exclusive', async () => {
         const { map, aside } = this.#states
         const { block, count } = map.chunk(position)
-        this.#states.spoil()
-        map.mark(block, count, masks.pristine, blockStates.missing)
+        const hides = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
+        if (!hides) {
+          this.#states.spoil()
+          map.mark(block, count, masks.pristine, blockStates.missing)
+        } else if (!aside.has(position)) {
+          await adoptHiddenWrites(this.#chunkParts(), position, undefined)
+        }
         aside.forget(position)
         this.#states.refresh(position)
         await this.#parts.metadata.checkpoint()
@@ -300,13 +334,17 @@ export class TargetDisk implements BlockDevice {
       await this.#idle.promise
     }
     try {
-      await this.#recorder.flush()
+      await this.#recorder.settle()
       this.#recorder.stop()
       await this.#parts.metadata.close(this.#states.blank)
     } finally {
       this.#recorder.stop()
       await this.#parts.release()
     }
+  }
+
+  #chunkParts(): HiddenWritesParts {
+    return { states: this.#states, target: this.#parts.target, recorder: this.#recorder }
   }
 
   async #run<T>(job: () => Promise<T>): Promise<T> {
@@ -317,42 +355,6 @@ export class TargetDisk implements BlockDevice {
     } finally {
       if (--this.#underWay === 0) this.#idle?.resolve()
     }
-  }
-
-  #absentParts(range: ByteRange): ChunkPart[] {
-    const { block, count } = blocksOf(range)
-    if (!this.#states.map.any(block, count, masks.missing)) return []
-    const parts = partsOf(range, this.#parts.image.chunkSize)
-    return parts.filter(part => this.#isAbsent(part))
-  }
-
-  #isAbsent(part: ChunkPart): boolean {
-    const { map, zero } = this.#states
-    const { block, count } = blocksOf(part)
-    return !zero.has(part.position) && map.any(block, count, masks.missing)
-  }
-
-  #arrival(part: ChunkPart, signal: AbortSignal | undefined): Promise<void> {
-    return this.#demand.wait(part.position, 'read', () => !this.#isAbsent(part), signal)
-  }
-
-  /** What is still missing here is zeros that are promised. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
-    const { target } = this.#parts
-    const { map } = this.#states
-    const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
-    const bytes = Buffer.alloc(range.length)
-    const end = range.offset + range.length
-    await Promise.all(
-      map.runs(block, count, masks.present).map(async run => {
-        const whole = bytesOf(run, this.size)
-        const start = Math.max(whole.offset, range.offset)
-        const stop = Math.min(whole.offset + whole.length, end)
-        bytes.set(await target.read(start, stop - start), start - range.offset)
-      })
-    )
-    return bytes
   }
 }
 
