@@ -188,8 +188,9 @@ export class Agent {
   }
 
   #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
-    const { disk, metadata, logger } = this.#options
+    const { disk, metadata, backgroundRate, logger } = this.#options
     return TargetDisk.open({
+      backgroundRate,
       path: disk,
       metadataPath: metadata,
       image,

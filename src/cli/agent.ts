@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { formatBytes } from './formats.ts'
+import { formatBytes, parseBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { shareMsOf } from './share.ts'
@@ -21,6 +21,7 @@ interface AgentCommand extends TuningOptions {
   readonly metadata?: string
   readonly listen?: readonly string[]
   readonly writes: string
+  readonly backgroundRate?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly force?: boolean
@@ -47,6 +48,10 @@ export function register(program: Command): void {
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--force', 'take the disk whatever it holds')
+    .option(
+      '--background-rate <bytes>',
+      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+    )
     .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
@@ -67,6 +72,7 @@ async function run(options: AgentCommand): Promise<void> {
   const agent = new Agent({
     ...options,
     shareMs,
+    backgroundRate: backgroundRateOf(options.backgroundRate),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
@@ -90,6 +96,13 @@ async function run(options: AgentCommand): Promise<void> {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
+}
+
+function backgroundRateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const rate = parseBytes('--background-rate', text)
+  if (rate > 0) return rate
+  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
 async function untilEpoch(text: string | undefined): Promise<void> {

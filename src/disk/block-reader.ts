@@ -1,4 +1,5 @@
 import type { Extent } from '../base/index.ts'
+import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -10,6 +11,7 @@ export interface BlockReaderParts {
   readonly states: ChunkStates
   readonly demand: Demand
   readonly target: Storage
+  readonly io: MachineIo
 }
 
 /** The machine's reads: waits for what is missing, and reads what is there. */
@@ -22,7 +24,7 @@ export class BlockReader {
 
   async read(range: ByteRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
     await this.arrival(range, signal)
-    return this.#readPresent(range)
+    return this.#parts.io.run(() => this.#readPresent(range))
   }
 
   /** Resolves when the whole range can be read without waiting. */

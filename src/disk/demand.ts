@@ -51,6 +51,10 @@ export class Demand {
     }
   }
 
+  isAwaited(position: number): boolean {
+    return this.#waiters.has(position)
+  }
+
   /** Something of the chunk became present. `arrived`: all of it, so that nothing need be cancelled. */
   wake(position: number, arrived: boolean): void {
     for (const waiter of this.#waiters.get(position) ?? []) {

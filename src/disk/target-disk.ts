@@ -2,6 +2,7 @@ import { BootswarmError, limits, systemClock } from '../base/index.ts'
 import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
+import { BackgroundPace, MachineIo } from './background-pace.ts'
 import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
@@ -40,6 +41,8 @@ export interface DiskContext extends DemandEvents, ServableEvents {
   readonly clock?: Clock
   /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
   readonly settleMs?: number
+  /** Bytes a second that the stream and the verification may move at most; as many as can be by default. */
+  readonly backgroundRate?: number
   /** How frames are made that are put aside; compressed by default. */
   readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }
@@ -62,7 +65,9 @@ export interface DiskProgress {
 export class TargetDisk implements BlockDevice {
   readonly size: number
   readonly #parts: DiskParts
-  readonly #clock: Clock
+  readonly #io: MachineIo
+  readonly #pace: BackgroundPace
+  readonly #closing = new AbortController()
   readonly #states: ChunkStates
   readonly #locks = new ChunkLocks()
   readonly #demand: Demand
@@ -77,7 +82,9 @@ export class TargetDisk implements BlockDevice {
   private constructor(parts: DiskParts, states: ChunkStates, context: DiskContext) {
     this.size = parts.image.size
     this.#parts = parts
-    this.#clock = context.clock ?? systemClock
+    const clock = context.clock ?? systemClock
+    this.#io = new MachineIo(clock)
+    this.#pace = new BackgroundPace(clock, this.#io, context.backgroundRate)
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder({
@@ -87,7 +94,12 @@ export class TargetDisk implements BlockDevice {
       logger: context.logger,
       settleMs: context.settleMs ?? limits.journalIntervalMs
     })
-    this.#reader = new BlockReader({ states, demand: this.#demand, target: parts.target })
+    this.#reader = new BlockReader({
+      states,
+      demand: this.#demand,
+      target: parts.target,
+      io: this.#io
+    })
     this.#writer = new ChunkWriter({
       states,
       locks: this.#locks,
@@ -103,7 +115,8 @@ export class TargetDisk implements BlockDevice {
       states,
       recorder: this.#recorder,
       writer: this.#writer,
-      target: parts.target
+      target: parts.target,
+      io: this.#io
     })
   }
 
@@ -177,11 +190,11 @@ export class TargetDisk implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#run(() => this.#recorder.flush())
+    return this.#run(() => this.#io.run(() => this.#recorder.flush()))
   }
 
   /**
-   * A verified pristine chunk has arrived: fills the blocks that are missing, and puts the frame
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the blocks that are missing, and puts the frame
    * aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
    * was needed. `frame` spares compressing again; without it one is made if needed.
    */
@@ -191,7 +204,10 @@ export class TargetDisk implements BlockDevice {
       const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
       return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
     }
-    return this.#run(() => this.#writer.place(position, plain, frame))
+    return this.#run(async () => {
+      await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
+      return this.#writer.place(position, plain, frame)
+    })
   }
 
   /** The manifest says that the chunk is all zeros: it reads so at once, `finish` makes it so. */
@@ -263,14 +279,15 @@ export class TargetDisk implements BlockDevice {
   finish(signal?: AbortSignal): Promise<void> {
     return this.#run(async () => {
       const { target, metadata } = this.#parts
-      await zeroTarget({ states: this.#states, locks: this.#locks, target, metadata }, signal)
+      const parts = { states: this.#states, locks: this.#locks, pace: this.#pace }
+      await zeroTarget({ ...parts, target, metadata }, signal)
       await this.#recorder.flush()
     })
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
   verify(names: ChunkNames, options: VerifyOptions = {}): Promise<VerifyReport> {
-    const parts = { ...this.#chunkParts(), locks: this.#locks, clock: this.#clock }
+    const parts = { ...this.#chunkParts(), locks: this.#locks, pace: this.#pace }
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
@@ -329,6 +346,7 @@ export class TargetDisk implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#demand.close(stopped())
+    this.#closing.abort(stopped())
     if (this.#underWay > 0) {
       this.#idle = Promise.withResolvers<void>()
       await this.#idle.promise
