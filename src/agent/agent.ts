@@ -200,7 +200,14 @@ export class Agent {
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
-      onWithdrawn: position => this.#session?.servable(position, false)
+      onWithdrawn: position => this.#session?.servable(position, false),
+      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: seconds() }),
+      onGivenUp: chunks => {
+        // At 1, 2, 4, 8, …: there may be thousands.
+        if ((chunks & (chunks - 1)) === 0) {
+          this.#emit({ event: 'given-up', seconds: seconds(), chunks })
+        }
+      }
     })
   }
 

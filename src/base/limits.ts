@@ -72,6 +72,9 @@ export const limits = {
   machineWaitsMs: 20,
   /** So long after its last read or write the machine counts as using its disk. */
   machineBusyMs: 100,
+  /** On a full file system: chunks that wait in memory for room, and how often is looked for it. */
+  heldChunksMax: 32,
+  roomLookMs: 1_000,
   /** Runs in one answer to what is where: a client that wants more asks again. */
   extentsMax: 4_096,
   /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */

@@ -139,6 +139,15 @@ function sayToPeople(): (event: AgentEvent) => void {
       case 'fed':
         printNote(`reads are answered again, after ${event.waited} s`)
         return
+      case 'full':
+        printNote('the file system of the target disk is full; streaming waits for room there')
+        return
+      case 'room':
+        printNote('there is room on the target disk again; streaming goes on')
+        return
+      case 'given-up':
+        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
+        return
       case 'newer':
         printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
         return

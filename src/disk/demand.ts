@@ -64,6 +64,14 @@ export class Demand {
     }
   }
 
+  /** Who waits for the chunk need not wait any more: it cannot be had. */
+  fail(position: number, reason: Error): void {
+    for (const waiter of this.#waiters.get(position) ?? []) {
+      this.#remove(position, waiter, true)
+      waiter.reject(reason)
+    }
+  }
+
   close(reason: Error): void {
     this.#closed = reason
     for (const waiters of this.#waiters.values()) {

@@ -20,6 +20,8 @@ import type { OpenOptions, PeekResult } from './opening.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
+import { RoomWait } from './room-wait.ts'
+import type { RoomEvents } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
@@ -36,7 +38,9 @@ export interface DiskParts {
   readonly release: () => Promise<void>
 }
 
-export interface DiskContext extends DemandEvents, ServableEvents {
+export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
+  /** A chunk's pristine frame was given up for want of room; `count` of them by now. */
+  readonly onGivenUp?: (count: number) => void
   readonly logger: Logger
   readonly clock?: Clock
   /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
@@ -94,13 +98,20 @@ export class TargetDisk implements BlockDevice {
       logger: context.logger,
       settleMs: context.settleMs ?? limits.journalIntervalMs
     })
+    const room = new RoomWait(context, this.#closing.signal)
     this.#reader = new BlockReader({
       states,
       demand: this.#demand,
       target: parts.target,
-      io: this.#io
+      io: this.#io,
+      room,
+      onUnreadable: position => {
+        context.logger.warn('blocks on the local disk cannot be read: fetched again', { position })
+        return this.#takeBack(position, true)
+      }
     })
     this.#writer = new ChunkWriter({
+      room,
       states,
       locks: this.#locks,
       demand: this.#demand,
@@ -109,6 +120,7 @@ export class TargetDisk implements BlockDevice {
       metadata: parts.metadata,
       logger: context.logger,
       encodeFrame: context.encodeFrame ?? encodeFrame,
+      onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
     this.#writes = new MachineWrites({
@@ -297,22 +309,7 @@ export class TargetDisk implements BlockDevice {
    * before a crash becomes its own. Durable when it resolves.
    */
   distrust(position: number): Promise<void> {
-    return this.#run(() =>
-      this.#locks.run(position, 'exclusive', async () => {
-        const { map, aside } = this.#states
-        const { block, count } = map.chunk(position)
-        const hides = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
-        if (!hides) {
-          this.#states.spoil()
-          map.mark(block, count, masks.pristine, blockStates.missing)
-        } else if (!aside.has(position)) {
-          await adoptHiddenWrites(this.#chunkParts(), position, undefined)
-        }
-        aside.forget(position)
-        this.#states.refresh(position)
-        await this.#parts.metadata.checkpoint()
-      })
-    )
+    return this.#run(() => this.#takeBack(position, false))
   }
 
   identity(): Uint8Array | undefined {
@@ -359,6 +356,23 @@ export class TargetDisk implements BlockDevice {
       this.#recorder.stop()
       await this.#parts.release()
     }
+  }
+
+  #takeBack(position: number, unreadable: boolean): Promise<void> {
+    return this.#locks.run(position, 'exclusive', async () => {
+      const { map, aside } = this.#states
+      const { block, count } = map.chunk(position)
+      const mayHide = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
+      if (!mayHide || unreadable) {
+        this.#states.spoil()
+        map.mark(block, count, masks.pristine, blockStates.missing)
+      } else if (!aside.has(position)) {
+        await adoptHiddenWrites(this.#chunkParts(), position, undefined)
+      }
+      if (!unreadable) aside.forget(position)
+      this.#states.refresh(position)
+      await this.#parts.metadata.checkpoint()
+    })
   }
 
   #chunkParts(): HiddenWritesParts {

@@ -1,5 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises'
-import { limits } from '../base/index.ts'
+import { isErrorCode, limits } from '../base/index.ts'
 import type { ChunkId, Frame } from '../base/index.ts'
 import { chunkIdOf, decodeFrame, isZero, zeroId } from '../image/index.ts'
 import type { BackgroundPace } from './background-pace.ts'
@@ -133,7 +133,9 @@ async function verifyChunk(
   // Shared: the machine may go on writing where it has written, and no chunk is put aside meanwhile.
   return locks.run(position, 'shared', async () => {
     const start = position * states.image.chunkSize
-    const actual = await target.read(start, chunkLength, scratch.subarray(0, chunkLength))
+    const into = scratch.subarray(0, chunkLength)
+    const actual = await target.read(start, chunkLength, into).catch(ifUnreadable)
+    if (actual === undefined) return unreadableVerdict(states, position)
     // A block becomes the machine's before its data changes, so that what is still pristine after
     // the read was so during all of it.
     const untouched = states.isPristine(position)
@@ -147,6 +149,21 @@ async function verifyChunk(
     const wrongAside = id !== undefined && expected === undefined && states.aside.has(position)
     return wrongAside ? { ...verdict, bad: true } : verdict
   })
+}
+
+function ifUnreadable(error: unknown): undefined {
+  if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
+}
+
+/** What is the image's is fetched again and rewritten; a failing block of the machine is its own. */
+function unreadableVerdict(states: ChunkStates, position: number): ChunkVerdict {
+  const { map, image } = states
+  const { block, count } = map.chunk(position)
+  const bytes = (mask: number): number =>
+    map.runs(block, count, mask).reduce((sum, run) => sum + bytesOf(run, image.size).length, 0)
+  const written = bytes(masks.written)
+  const bad = written === 0
+  return { verified: 0, written, unverifiable: bad ? 0 : bytes(masks.unwritten), bad }
 }
 
 function compareBlocks(
