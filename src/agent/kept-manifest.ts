@@ -1,21 +1,21 @@
 import type { ChunkId } from '../base/index.ts'
-import type { TargetDisk } from '../disk/index.ts'
 import { chunkIdOf, decodeRoot, Manifest } from '../image/index.ts'
+import type { ImagePlace } from './image-place.ts'
 
 // The manifest stays with the disk metadata, so that a machine which starts without any peer knows
 // what its disk shall hold, and can serve the manifest too. Slot 0 is the root, slot n + 1 page n.
 
-export async function keepRoot(disk: TargetDisk, bytes: Uint8Array): Promise<void> {
+export async function keepRoot(disk: ImagePlace, bytes: Uint8Array): Promise<void> {
   await disk.keepManifestBlock(0, bytes)
 }
 
-export async function keepPage(disk: TargetDisk, page: number, bytes: Uint8Array): Promise<void> {
+export async function keepPage(disk: ImagePlace, page: number, bytes: Uint8Array): Promise<void> {
   await disk.keepManifestBlock(page + 1, bytes)
 }
 
 /** Undefined when the page was never kept, or not whole. */
 export async function keptPage(
-  disk: TargetDisk,
+  disk: ImagePlace,
   page: number,
   id: ChunkId
 ): Promise<Uint8Array | undefined> {
@@ -25,7 +25,7 @@ export async function keptPage(
 
 /** The manifest as far as it is kept; undefined when not even its root is. */
 export async function keptManifest(
-  disk: TargetDisk,
+  disk: ImagePlace,
   imageId: ChunkId
 ): Promise<Manifest | undefined> {
   const root = await disk.manifestBlock(0)

@@ -1,5 +1,4 @@
 import { isErrorCode } from '../base/index.ts'
-import type { Extent } from '../base/index.ts'
 import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
@@ -28,18 +27,22 @@ export class BlockReader {
   }
 
   /** What the disk cannot read any more is fetched again and rewritten; ERR_DISK_IO if that fails. */
-  async read(range: ByteRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async read(
+    range: ByteRange,
+    signal: AbortSignal | undefined,
+    into: Buffer | undefined
+  ): Promise<Uint8Array> {
     const { io } = this.#parts
     await this.arrival(range, signal)
     try {
-      return await io.run(() => this.#readPresent(range))
+      return await io.run(() => this.#readPresent(range, into))
     } catch (error) {
       if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
       const lost = await this.#unreadableChunks(range)
       if (lost.length === 0) throw error
       for (const position of lost) await this.#parts.onUnreadable(position)
       await this.arrival(range, signal)
-      return io.run(() => this.#readPresent(range))
+      return io.run(() => this.#readPresent(range, into))
     }
   }
 
@@ -49,51 +52,6 @@ export class BlockReader {
       await Promise.all(absent.map(part => this.#arrivalOf(part, signal)))
       absent = this.#absentParts(range)
     }
-  }
-
-  /** At most `countMax` runs, from the start of the range on. */
-  extents({ offset, length }: ByteRange, countMax: number): Extent[] {
-    const { states } = this.#parts
-    const extents: Extent[] = []
-    let last: Extent | undefined
-    for (const part of partsOf({ offset, length }, states.image.chunkSize)) {
-      for (const extent of this.#extentsOf(part)) {
-        if (last !== undefined && isAlike(last, extent)) {
-          last = { ...last, length: last.length + extent.length }
-          extents[extents.length - 1] = last
-        } else if (extents.length === countMax) return extents
-        else extents.push((last = extent))
-      }
-    }
-    return extents
-  }
-
-  #extentsOf(part: ChunkPart): Extent[] {
-    const { states } = this.#parts
-    const { map, image } = states
-    const zero = states.isZeroStill(part.position)
-    const promised = states.zero.has(part.position)
-    const blocks = blocksOf(part)
-    const end = part.offset + part.length
-    const kinds: { mask: number; what: Omit<Extent, 'length'> }[] = [
-      { mask: masks.written, what: { zero: false, hole: false, presence: 'written' } },
-      { mask: masks.pristine, what: { zero, hole: zero, presence: 'local' } },
-      {
-        mask: masks.missing,
-        what: { zero: promised, hole: promised, presence: promised ? 'local' : 'remote' }
-      }
-    ]
-    return kinds
-      .flatMap(({ mask, what }) =>
-        map.runs(blocks.block, blocks.count, mask).map(run => {
-          const whole = bytesOf(run, image.size)
-          const start = Math.max(whole.offset, part.offset)
-          const length = Math.min(whole.offset + whole.length, end) - start
-          return { start, extent: { ...what, length } }
-        })
-      )
-      .sort((a, b) => a.start - b.start)
-      .map(({ extent }) => extent)
   }
 
   /** Positions of chunks with blocks of the image that fail; the machine's own nobody else has. */
@@ -142,11 +100,11 @@ export class BlockReader {
   }
 
   /** What is still missing here is zeros that are promised, or waits for room. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
+  async #readPresent(range: ByteRange, into: Buffer | undefined): Promise<Uint8Array> {
     const { target, states } = this.#parts
     const { map, image } = states
     const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
+    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length, into)
     const bytes = Buffer.alloc(range.length)
     const end = range.offset + range.length
     this.#copyHeld(range, bytes)
@@ -160,8 +118,4 @@ export class BlockReader {
     )
     return bytes
   }
-}
-
-function isAlike(one: Extent, other: Extent): boolean {
-  return one.zero === other.zero && one.hole === other.hole && one.presence === other.presence
 }

@@ -10,6 +10,7 @@ import type { ServableEvents } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
 import type { DemandEvents } from './demand.ts'
+import { extentsOf } from './extents.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
 import { adoptHiddenWrites } from './hidden-writes.ts'
@@ -169,8 +170,8 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#run(() => this.#reader.read({ offset, length }, signal))
+  read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
+    return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
   /** Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL. */
@@ -183,6 +184,15 @@ export class TargetDisk implements BlockDevice {
     return this.#run(() => this.#writes.zero({ offset, length }))
   }
 
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(async () => extentsOf(this.#states, { offset, length }))
+  }
+
+  /** Asks for the missing blocks as a read would, and waits for them. */
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
+  }
+
   /**
    * Gives back what the machine has written in whole blocks of the range. What it has not written
    * stays as the image has it: peers may want it.
@@ -191,23 +201,13 @@ export class TargetDisk implements BlockDevice {
     return this.#run(() => this.#writes.trim({ offset, length }))
   }
 
-  extents(offset: number, length: number): Promise<readonly Extent[]> {
-    return this.#run(() =>
-      Promise.resolve(this.#reader.extents({ offset, length }, limits.extentsMax))
-    )
-  }
-
-  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
-    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
-  }
-
   flush(): Promise<void> {
     return this.#run(() => this.#io.run(() => this.#recorder.flush()))
   }
 
   /**
-   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the blocks that are missing, and puts the frame
-   * aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the
+   * blocks that are missing, and puts the frame aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
    * was needed. `frame` spares compressing again; without it one is made if needed.
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {

@@ -1,5 +1,7 @@
 export { NbdClient } from './client.ts'
 export { formatNbdAddress, nbdUri, parseNbdAddress, type NbdAddress } from './address.ts'
-export type { NbdExport } from './exports.ts'
+export type { NbdExport, NbdExports } from './exports.ts'
 export type { NbdLimits } from './nbd-limits.ts'
 export { checkNbdAddress, startNbdServer, type NbdServer, type NbdServerOptions } from './server.ts'
+export { loadNbdTls, type NbdTls, type NbdTlsOptions } from './tls.ts'
+export { withReadTimeout } from './read-timeout.ts'
