@@ -142,7 +142,7 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning } = this.#options
+    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
@@ -150,6 +150,8 @@ export class Agent {
       labKey,
       listen: listen ?? defaultListen,
       relay: this.#relay,
+      uploadRate,
+      downloadRate,
       tuning,
       logger,
       keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
@@ -190,8 +192,9 @@ export class Agent {
   }
 
   #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
-    const { disk, metadata, logger } = this.#options
+    const { disk, metadata, backgroundRate, logger } = this.#options
     return TargetDisk.open({
+      backgroundRate,
       path: disk,
       metadataPath: metadata,
       image,
@@ -201,7 +204,14 @@ export class Agent {
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
-      onWithdrawn: position => this.#session?.servable(position, false)
+      onWithdrawn: position => this.#session?.servable(position, false),
+      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: seconds() }),
+      onGivenUp: chunks => {
+        // At 1, 2, 4, 8, …: there may be thousands.
+        if ((chunks & (chunks - 1)) === 0) {
+          this.#emit({ event: 'given-up', seconds: seconds(), chunks })
+        }
+      }
     })
   }
 
@@ -247,7 +257,9 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       onRelease: signed => this.#checkNewer(signed, image),
-      onDiskError: error => logger.warn('the target disk failed', { error }),
+      onDiskError: error => {
+        if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
+      },
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session

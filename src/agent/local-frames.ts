@@ -1,4 +1,4 @@
-import type { ChunkId, Frame, Holding, Logger } from '../base/index.ts'
+import { isErrorCode, type ChunkId, type Frame, type Holding, type Logger } from '../base/index.ts'
 import { chunkIdOf, encodeFrame, verifiedPlain } from '../image/index.ts'
 import type { FrameSource } from '../swarm/index.ts'
 import type { ImagePlace } from './image-place.ts'
@@ -50,7 +50,10 @@ export class LocalFrames implements FrameSource {
     const { items, disk } = this.#init
     for (const position of items.manifest.positionsOf(id)) {
       if (!disk.servable(position)) continue
-      const pristine = await disk.pristine(position)
+      const pristine = await disk.pristine(position).catch((error: unknown) => {
+        if (isErrorCode(error, 'ERR_DISK_IO')) this.#init.onRotten(position)
+        else throw error
+      })
       if (pristine === undefined) continue
       const plain =
         'plain' in pristine
@@ -67,11 +70,11 @@ export class LocalFrames implements FrameSource {
 
   async #fromDisk(id: ChunkId): Promise<Frame | undefined> {
     const plain = await this.plain(id)
-    return plain === undefined ? undefined : encodeFrame(plain)
+    return plain === undefined ? undefined : encodeFrame(plain, 'fast')
   }
 }
 
 async function pageFrame(disk: ImagePlace, page: number, id: ChunkId): Promise<Frame | undefined> {
   const bytes = await keptPage(disk, page, id)
-  return bytes === undefined ? undefined : encodeFrame(bytes)
+  return bytes === undefined ? undefined : encodeFrame(bytes, 'fast')
 }

@@ -26,9 +26,14 @@ export interface AgentOptions {
   readonly redeploy?: boolean
   /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
   readonly shareMs?: number
+  /** Bytes a second that the background may use of the disk at most. */
+  readonly backgroundRate?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   readonly tuning?: Tuning
+  /** Bytes of frames a second. */
+  readonly uploadRate?: number
+  readonly downloadRate?: number
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }

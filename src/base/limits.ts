@@ -76,6 +76,23 @@ export const limits = {
   asideBytesMax: 64 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
   journalIntervalMs: 1_000,
+  /** Blocks written by the machine and not recorded yet, of which checksums are kept: 64 MiB. */
+  unrecordedBlocksMax: 16_384,
+  /** Chunks that are marked as about to be written into at once: a flush each 8 MiB. */
+  touchedChunks: 64,
+  /**
+   * What the stream and the verification may do to the disk in a second while the machine uses it, and
+   * while an answer to the machine takes longer than `machineWaitsMs`: then only so much that a busy
+   * machine completes, too.
+   */
+  backgroundBusyBytes: 8 * MiB,
+  backgroundFloorBytes: 1 * MiB,
+  machineWaitsMs: 20,
+  /** So long after its last read or write the machine counts as using its disk. */
+  machineBusyMs: 100,
+  /** On a full file system: chunks that wait in memory for room, and how often is looked for it. */
+  heldChunksMax: 32,
+  roomLookMs: 1_000,
   /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */
   journalBytes: 8 * MiB,
   /** The agent's own blob in the disk metadata: machine key, certificate, peers it knew. */
@@ -118,6 +135,8 @@ export const limits = {
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
+  /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
+  rateBytesPerSecondMin: 64_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */

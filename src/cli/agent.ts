@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { formatBytes } from './formats.ts'
+import { formatBytes, parseBytes } from './formats.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -13,11 +13,12 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
+import { readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand extends TuningOptions, NbdCommand {
+interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
@@ -28,6 +29,7 @@ interface AgentCommand extends TuningOptions, NbdCommand {
   readonly metadata?: string
   readonly listen?: readonly string[]
   readonly writes: string
+  readonly backgroundRate?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly force?: boolean
@@ -48,11 +50,17 @@ export function register(program: Command): void {
       '--share <until-stopped|minutes|never>',
       'for how long a complete machine serves its peers (default: until it ends)'
     )
+    .option('--upload-rate <bytes>', 'bytes a second to peers at the most, such as 20MB')
+    .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--force', 'take the disk whatever it holds')
+    .option(
+      '--background-rate <bytes>',
+      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+    )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -74,7 +82,9 @@ async function run(options: AgentCommand): Promise<void> {
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    ...readRates(options),
     shareMs,
+    backgroundRate: backgroundRateOf(options.backgroundRate),
     released,
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),
@@ -100,6 +110,13 @@ async function run(options: AgentCommand): Promise<void> {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
+}
+
+function backgroundRateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const rate = parseBytes('--background-rate', text)
+  if (rate > 0) return rate
+  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {
@@ -136,6 +153,15 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'fed':
         printNote(`reads are answered again, after ${event.waited} s`)
+        return
+      case 'full':
+        printNote('the file system of the target disk is full; streaming waits for room there')
+        return
+      case 'room':
+        printNote('there is room on the target disk again; streaming goes on')
+        return
+      case 'given-up':
+        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
         return
       case 'newer':
         printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)

@@ -1,5 +1,5 @@
+import { isErrorCode } from '../base/index.ts'
 import type { Frame, Logger } from '../base/index.ts'
-import { encodeFrame } from '../image/index.ts'
 import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
@@ -8,6 +8,7 @@ import type { Demand, DemandEvents } from './demand.ts'
 import type { Metadata } from './metadata.ts'
 import { blockStates, masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
+import type { RoomWait } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 
 export interface ChunkWriterParts {
@@ -17,7 +18,10 @@ export interface ChunkWriterParts {
   readonly recorder: Recorder
   readonly target: Storage
   readonly metadata: Metadata
+  readonly room: RoomWait
   readonly logger: Logger
+  readonly encodeFrame: (plain: Uint8Array) => Promise<Frame>
+  readonly onGivenUp: (count: number) => void
   readonly onNeed: DemandEvents['onNeed']
 }
 
@@ -33,8 +37,11 @@ export class ChunkWriter {
     this.#parts = parts
   }
 
-  /** The machine writes into one chunk. Waits for the chunk where a block is missing and not all written. */
-  async write(part: ChunkPart, data: Uint8Array): Promise<void> {
+  /**
+   * The machine writes into one chunk (`undefined`: zeros, whole blocks). Waits for the chunk where a
+   * block is missing and not all written.
+   */
+  async write(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
     const { states, locks, demand } = this.#parts
     for (let done = false; !done;) {
       const blocked = (): boolean =>
@@ -50,19 +57,45 @@ export class ChunkWriter {
     }
   }
 
-  /** A verified pristine chunk has arrived. False if nothing of it was needed. */
-  place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
-    const { states, locks, demand } = this.#parts
-    return locks.run(position, 'exclusive', async () => {
-      if (!states.needs(position)) return false
-      await this.#fillMissing(position, plain)
-      demand.wake(position, true)
-      const written = (states.map.chunkStates(position) & masks.written) !== 0
-      const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
-      if (keep) await this.#putAside(position, frame ?? (await encodeFrame(plain)))
-      states.refresh(position)
-      return true
-    })
+  /**
+   * A verified pristine chunk has arrived. False if nothing of it was needed. While the target's file
+   * system is full it waits for room, and is read from memory meanwhile.
+   */
+  async place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
+    const { locks, room, demand } = this.#parts
+    for (;;) {
+      try {
+        const job = (): Promise<boolean> => this.#placeLocked(position, plain, frame)
+        const placed = await locks.run(position, 'exclusive', job)
+        room.found(position)
+        return placed
+      } catch (error) {
+        if (!isErrorCode(error, 'ERR_DISK_FULL') || !room.hold(position, plain)) {
+          room.found(position)
+          // Who waits for it has nothing to wait for: the disk does not take it.
+          demand.fail(position, error as Error)
+          throw error
+        }
+        demand.wake(position, true)
+        await room.wait()
+      }
+    }
+  }
+
+  async #placeLocked(
+    position: number,
+    plain: Uint8Array,
+    frame: Frame | undefined
+  ): Promise<boolean> {
+    const { states, demand } = this.#parts
+    if (!states.needs(position)) return false
+    await this.#fillMissing(position, plain)
+    demand.wake(position, true)
+    const written = (states.map.chunkStates(position) & masks.written) !== 0
+    const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
+    if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
+    states.refresh(position)
+    return true
   }
 
   async #fillMissing(position: number, plain: Uint8Array): Promise<void> {
@@ -86,20 +119,29 @@ export class ChunkWriter {
     else recorder.placed(position)
   }
 
-  async #writeLocked(part: ChunkPart, data: Uint8Array): Promise<void> {
+  async #writeLocked(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
     const { states, recorder, demand } = this.#parts
     const { map } = states
     const { position } = part
+    const blocks = blocksOf(part)
     if (states.owesAside(position)) await this.#putAsideFromDisk(position)
+    if (map.any(blocks.block, blocks.count, masks.pristine) && !recorder.isUnrecorded(position)) {
+      await recorder.touch(position)
+    }
     const untouched = (map.chunkStates(position) & masks.written) === 0
-    await this.#claimPristine(part)
     const filled = this.#filledUp(part, data)
-    const { block, count } = blocksOf(part)
-    if (map.any(block, count, masks.missing)) {
-      await this.#writeMissing(filled.offset, filled.data)
-      map.mark(block, count, masks.missing, blockStates.fresh)
-      recorder.wrote(position)
-    } else await this.#parts.target.write(filled.offset, filled.data)
+    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
+      await wait
+      wait = recorder.whenFree(blocks)
+    }
+    const missing = map.any(blocks.block, blocks.count, masks.missing)
+    const range = { offset: filled.offset, length: filled.data?.length ?? part.length }
+    try {
+      await recorder.write(range, filled.data)
+    } catch (error) {
+      if (missing) states.spoil()
+      throw error
+    }
     states.refresh(position)
     demand.wake(position, false)
     if (untouched && states.needs(position)) await this.#wantAside(position)
@@ -114,35 +156,12 @@ export class ChunkWriter {
     }
   }
 
-  /**
-   * Makes the pristine blocks of a range the machine's before their data changes. If they are
-   * recorded as pristine, the new record is written first: the bytes that a killed agent leaves must
-   * not count as the image's. If not, a crash makes them missing anyway.
-   */
-  async #claimPristine(part: ChunkPart): Promise<void> {
-    const { states, recorder, metadata } = this.#parts
-    const { map } = states
-    const { block, count } = blocksOf(part)
-    const runs = map.runs(block, count, masks.pristine)
-    if (runs.length === 0) return await metadata.settled()
-    if (recorder.isUnrecorded(part.position)) {
-      map.mark(block, count, masks.pristine, blockStates.fresh)
-      recorder.wrote(part.position)
-      return
-    }
-    map.mark(block, count, masks.pristine, blockStates.machine)
-    try {
-      await metadata.append(runs.map(run => ({ kind: 'machine', ...run })))
-    } catch (error) {
-      for (const run of runs) {
-        map.mark(run.block, run.count, masks.written, blockStates.pristine)
-      }
-      throw error
-    }
-  }
-
   /** The data of a write, with zeros around it where it begins or ends inside a zero block. */
-  #filledUp(part: ChunkPart, data: Uint8Array): { offset: number; data: Uint8Array } {
+  #filledUp(
+    part: ChunkPart,
+    data: Uint8Array | undefined
+  ): { offset: number; data: Uint8Array | undefined } {
+    if (data === undefined) return { offset: part.offset, data }
     const blocks = this.#missingEdges(part).map(block =>
       bytesOf({ block, count: 1 }, this.#parts.states.image.size)
     )
@@ -170,7 +189,7 @@ export class ChunkWriter {
     const { states, target } = this.#parts
     if (states.aside.full) return await this.#giveUp(position)
     const plain = await target.read(position * states.image.chunkSize, states.lengthOf(position))
-    await this.#putAside(position, await encodeFrame(plain))
+    await this.#putAside(position, await this.#parts.encodeFrame(plain))
   }
 
   async #putAside(position: number, frame: Frame): Promise<void> {
@@ -186,10 +205,11 @@ export class ChunkWriter {
     const { states, metadata, logger } = this.#parts
     if (!states.givenUp.set(position, true)) return
     states.refresh(position)
-    logger.warn('no room to put a pristine chunk aside: it is not served any more', {
+    logger.debug('no room to put a pristine chunk aside: it is not served any more', {
       position,
       givenUp: states.givenUp.count
     })
+    this.#parts.onGivenUp(states.givenUp.count)
     await metadata.append([{ kind: 'given-up', position }])
   }
 }

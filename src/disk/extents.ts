@@ -34,7 +34,8 @@ export function extentsOf(states: ChunkStates, { offset, length }: ByteRange): E
   for (const part of partsOf({ offset, length: end - offset }, image.chunkSize)) {
     if (runs.length >= runsMax) break
     const isZero = states.zero.has(part.position)
-    const alike = kindOfAll(map.chunkStates(part.position), isZero)
+    const isZeroStill = states.isZeroStill(part.position)
+    const alike = kindOfAll(map.chunkStates(part.position), isZero, isZeroStill)
     if (alike !== undefined) {
       add(alike, part.length)
       continue
@@ -44,21 +45,22 @@ export function extentsOf(states: ChunkStates, { offset, length }: ByteRange): E
       const whole = bytesOf({ block: index, count: 1 }, image.size)
       const start = Math.max(whole.offset, part.offset)
       const stop = Math.min(whole.offset + whole.length, part.offset + part.length)
-      add(kindOf(map.stateOf(index), isZero), stop - start)
+      add(kindOf(map.stateOf(index), isZero, isZeroStill), stop - start)
     }
   }
   return runs
 }
 
 /** Undefined where the blocks of the chunk differ. */
-function kindOfAll(chunkStates: number, isZero: boolean): Kind | undefined {
-  if (chunkStates === masks.missing) return kindOf(blockStates.missing, isZero)
-  if (chunkStates === masks.pristine) return kindOf(blockStates.pristine, isZero)
+function kindOfAll(chunkStates: number, isZero: boolean, isZeroStill: boolean): Kind | undefined {
+  if (chunkStates === masks.missing) return kindOf(blockStates.missing, isZero, isZeroStill)
+  if (chunkStates === masks.pristine) return kindOf(blockStates.pristine, isZero, isZeroStill)
   return (chunkStates & masks.unwritten) === 0 ? written : undefined
 }
 
-function kindOf(state: BlockState, isZero: boolean): Kind {
+/** A zero chunk's blocks that count as pristine may hold what the machine wrote before a crash. */
+function kindOf(state: BlockState, isZero: boolean, isZeroStill: boolean): Kind {
   if (state === blockStates.missing) return isZero ? promised : missing
-  if (state === blockStates.pristine) return isZero ? zeroed : pristine
+  if (state === blockStates.pristine) return isZeroStill ? zeroed : pristine
   return written
 }

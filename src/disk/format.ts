@@ -9,7 +9,7 @@ export { pageBytes, wholePages }
 // The bytes of the disk metadata but for the journal's (journal-format.ts), tabled in
 // docs/disk-format.md. All integers are big-endian.
 
-export const metadataVersion = 1
+export const metadataVersion = 2
 
 /** What the disk has to know of an image; a manifest's root is one. */
 export interface ImageLayout {
@@ -33,6 +33,10 @@ export interface Superblock {
   readonly complete: boolean
   /** Closed cleanly, and every block that is not present reads as zeros from the target. */
   readonly blank: boolean
+  /** Closed in order; false while it is in use. */
+  readonly clean: boolean
+  /** It was not, once: see `Snapshot.touched`. */
+  readonly crashed: boolean
   /** Which snapshot slot holds the map, and how many of its bytes are used; 0: all is missing. */
   readonly snapshotSlot: 0 | 1
   readonly snapshotBytes: number
@@ -47,6 +51,8 @@ const superblockMagic = Buffer.from('BSWMdisk', 'latin1')
 const identityMagic = 0x42535749
 const flagComplete = 1
 const flagBlank = 2
+const flagClean = 4
+const flagCrashed = 8
 const checkedBytes = 508
 const identityHeaderBytes = 16
 const identitySlotBytes = limits.identityBytesMax + pageBytes
@@ -58,10 +64,7 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   const bytes = Buffer.alloc(pageBytes)
   superblockMagic.copy(bytes, 0)
   bytes.writeUInt16BE(metadataVersion, 8)
-  bytes.writeUInt16BE(
-    (superblock.complete ? flagComplete : 0) | (superblock.blank ? flagBlank : 0),
-    10
-  )
+  bytes.writeUInt16BE(flagsOf(superblock), 10)
   bytes.writeUInt32BE(superblock.epoch, 12)
   bytes.set(superblock.instance, 16)
   bytes.writeBigUInt64BE(BigInt(superblock.generation), 24)
@@ -77,6 +80,15 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   bytes.writeBigUInt64BE(BigInt(superblock.asideBytes), 136)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, checkedBytes)), checkedBytes)
   return bytes
+}
+
+function flagsOf({ complete, blank, clean, crashed }: Superblock): number {
+  return (
+    (complete ? flagComplete : 0) |
+    (blank ? flagBlank : 0) |
+    (clean ? flagClean : 0) |
+    (crashed ? flagCrashed : 0)
+  )
 }
 
 export type SuperblockReading =
@@ -117,6 +129,8 @@ function superblockFields(bytes: Buffer): Superblock {
     labKey: new Uint8Array(bytes.subarray(64, 96)),
     complete: (flags & flagComplete) !== 0,
     blank: (flags & flagBlank) !== 0,
+    clean: (flags & flagClean) !== 0,
+    crashed: (flags & flagCrashed) !== 0,
     epoch: bytes.readUInt32BE(12),
     snapshotSlot: bytes.readUInt32BE(112) === 1 ? 1 : 0,
     snapshotCrc: bytes.readUInt32BE(116),
@@ -223,6 +237,11 @@ export interface Snapshot {
   readonly zero: Uint8Array
   /** One bit a chunk: its pristine frame could not be put aside. */
   readonly givenUp: Uint8Array
+  /**
+   * One bit a chunk: the machine may have written over pristine blocks of it. After a crash such a
+   * block may hold what the machine wrote though nothing else says so.
+   */
+  readonly touched: Uint8Array
   readonly asides: readonly AsideEntry[]
 }
 
@@ -232,21 +251,21 @@ export function mapBytesOf(size: number): number {
 
 function snapshotBytesMax(image: ImageLayout, asideCount: number): number {
   const bitmapBytes = Math.ceil(image.chunkCount / 8)
-  return mapBytesOf(image.size) + 2 * bitmapBytes + 4 + asideCount * asideEntryBytes
+  return mapBytesOf(image.size) + 3 * bitmapBytes + 4 + asideCount * asideEntryBytes
 }
 
-export function encodeSnapshot({ map, zero, givenUp, asides }: Snapshot): Buffer {
+export function encodeSnapshot({ map, zero, givenUp, touched, asides }: Snapshot): Buffer {
   const index = Buffer.alloc(4 + asides.length * asideEntryBytes)
   let at = index.writeUInt32BE(asides.length, 0)
   for (const entry of asides) at = writeAsideEntry(index, at, entry)
-  return Buffer.concat([map, zero, givenUp, index])
+  return Buffer.concat([map, zero, givenUp, touched, index])
 }
 
 /** The bytes have passed their checksum; undefined if they do not fit the image all the same. */
 export function decodeSnapshot(bytes: Buffer, image: ImageLayout): Snapshot | undefined {
   const mapBytes = mapBytesOf(image.size)
   const bitmapBytes = Math.ceil(image.chunkCount / 8)
-  const indexStart = mapBytes + 2 * bitmapBytes
+  const indexStart = mapBytes + 3 * bitmapBytes
   if (bytes.length < indexStart + 4) return undefined
   const count = bytes.readUInt32BE(indexStart)
   if (bytes.length !== indexStart + 4 + count * asideEntryBytes) return undefined
@@ -257,7 +276,8 @@ export function decodeSnapshot(bytes: Buffer, image: ImageLayout): Snapshot | un
   return {
     map: bytes.subarray(0, mapBytes),
     zero: bytes.subarray(mapBytes, mapBytes + bitmapBytes),
-    givenUp: bytes.subarray(mapBytes + bitmapBytes, indexStart),
+    givenUp: bytes.subarray(mapBytes + bitmapBytes, mapBytes + 2 * bitmapBytes),
+    touched: bytes.subarray(mapBytes + 2 * bitmapBytes, indexStart),
     asides
   }
 }

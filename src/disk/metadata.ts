@@ -13,7 +13,7 @@ import {
 } from './format.ts'
 import type { ImageLayout, Regions, Snapshot, StoredIdentity, Superblock } from './format.ts'
 import { decodePage } from './journal-format.ts'
-import type { JournalRecord } from './journal-format.ts'
+import type { JournalMark, JournalPage, JournalRecord } from './journal-format.ts'
 import { Journal } from './journal.ts'
 import { readManifestSlot, writeManifestSlot } from './manifest-slots.ts'
 import type { Storage } from './storage.ts'
@@ -33,7 +33,14 @@ export interface NewMetadata {
 export interface Recorded {
   /** Undefined: no block of the target is known. */
   readonly snapshot: Snapshot | undefined
+  /** What has been said since, in order. */
+  readonly pages: readonly RecordedPage[]
+}
+
+export interface RecordedPage {
   readonly records: readonly JournalRecord[]
+  /** The data that its records speak of is surely there. */
+  readonly confirmed: boolean
 }
 
 /**
@@ -49,6 +56,7 @@ export class Metadata {
   #identity: StoredIdentity | undefined
   #superblockWork: Promise<void> = Promise.resolve()
   #capture: (() => Snapshot) | undefined
+  #syncTarget: (() => Promise<void>) | undefined
 
   private constructor(storage: Storage, superblock: Superblock) {
     this.#storage = storage
@@ -67,6 +75,8 @@ export class Metadata {
       labKey,
       complete: false,
       blank: false,
+      clean: true,
+      crashed: false,
       snapshotSlot: 0,
       snapshotBytes: 0,
       snapshotCrc: 0,
@@ -98,15 +108,17 @@ export class Metadata {
 
   /** ERR_METADATA_CORRUPT if the recorded states cannot be known. Before `begin`. */
   async readRecorded(): Promise<Recorded> {
-    return { snapshot: await this.#readSnapshot(), records: await this.#readJournal() }
+    return { snapshot: await this.#readSnapshot(), pages: await this.#readJournal() }
   }
 
   /**
    * Starts recording, with a checkpoint, so that old journal pages are never mistaken for new ones.
-   * `capture` is asked at each checkpoint for all that has been recorded.
+   * `capture` is asked at each checkpoint for all that has been recorded; `syncTarget` then makes the
+   * data durable that it speaks of.
    */
-  async begin(capture: () => Snapshot): Promise<void> {
+  async begin(capture: () => Snapshot, syncTarget: () => Promise<void>): Promise<void> {
     this.#capture = capture
+    this.#syncTarget = syncTarget
     // Epochs that the last run may have written: the superblock's, and the one after it.
     const epoch = this.#superblock.epoch + 2
     await this.#checkpoint(epoch)
@@ -124,9 +136,14 @@ export class Metadata {
     return this.#begun().append(records)
   }
 
-  /** See `Journal.settled`. */
-  settled(): Promise<void> | undefined {
-    return this.#begun().settled()
+  /** See `Journal.mark`. */
+  mark(): JournalMark {
+    return this.#begun().mark()
+  }
+
+  /** See `Journal.confirm`. */
+  confirm(mark: JournalMark): void {
+    this.#begun().confirm(mark)
   }
 
   /** Resolves when all that was appended and put aside before the call is durable. */
@@ -168,9 +185,10 @@ export class Metadata {
     return readManifestSlot(this.#storage, manifestOffset, this.#superblock.image, slot)
   }
 
+  /** After everything has been recorded and synced. */
   async close(blank: boolean): Promise<void> {
     await this.#journal?.idle()
-    if (blank) await this.#updateSuperblock({ blank })
+    await this.#updateSuperblock({ blank, clean: true })
     await this.#superblockWork
   }
 
@@ -189,31 +207,33 @@ export class Metadata {
     }
   }
 
+  /** Each snapshot is kept twice, so that a damaged sector in one does not matter. */
   async #readSnapshot(): Promise<Snapshot | undefined> {
     const { snapshotBytes, snapshotSlot, snapshotCrc, image } = this.#superblock
     if (snapshotBytes === 0) return undefined
-    const bytes = await this.#storage.read(
-      this.regions.snapshotOffsets[snapshotSlot],
-      snapshotBytes
-    )
-    const snapshot = crc32(bytes) === snapshotCrc ? decodeSnapshot(bytes, image) : undefined
-    if (snapshot === undefined) throw corrupt('its presence map is damaged')
-    return snapshot
+    for (const slot of [snapshotSlot, 1 - snapshotSlot] as (0 | 1)[]) {
+      const offset = this.regions.snapshotOffsets[slot]
+      const bytes = await this.#storage.read(offset, snapshotBytes).catch(ignoreFailure)
+      if (bytes === undefined || crc32(bytes) !== snapshotCrc) continue
+      const snapshot = decodeSnapshot(bytes, image)
+      if (snapshot !== undefined) return snapshot
+    }
+    throw corrupt('both copies of its presence map are damaged')
   }
 
-  async #readJournal(): Promise<JournalRecord[]> {
+  async #readJournal(): Promise<RecordedPage[]> {
     const { journalOffsets, journalHalfBytes } = this.regions
     const { instance, epoch } = this.#superblock
-    const records: JournalRecord[] = []
+    const pages: JournalPage[] = []
     const bytes = await this.#storage.read(journalOffsets[0], 2 * journalHalfBytes)
     for (let start = 0; start < bytes.length; start += pageBytes) {
       const page = decodePage(bytes.subarray(start, start + pageBytes))
       if (page === undefined || Buffer.compare(page.instance, instance) !== 0 || page.epoch < epoch)
         continue
       if (page.epoch > epoch + 1) throw corrupt('its newer superblock is lost')
-      for (const record of page.records) records.push(record)
+      pages.push(page)
     }
-    return records
+    return judgePages(pages, epoch)
   }
 
   async #writeIdentity(identity: Uint8Array): Promise<void> {
@@ -229,17 +249,23 @@ export class Metadata {
   async #checkpoint(epoch: number): Promise<void> {
     if (this.#capture === undefined) throw new BootswarmError('ERR_INTERNAL', 'nothing to capture')
     const bytes = encodeSnapshot(this.#capture())
-    const slot = this.#superblock.snapshotSlot === 0 ? 1 : 0
+    const { snapshotSlot, crashed, clean } = this.#superblock
+    const slot = snapshotSlot === 0 ? 1 : 0
     await this.#storage.write(this.regions.snapshotOffsets[slot], bytes)
-    await this.#storage.sync()
+    await Promise.all([this.#storage.sync(), this.#syncTarget?.()])
+    const begins = this.#journal === undefined
     await this.#updateSuperblock({
       snapshotSlot: slot,
       snapshotBytes: bytes.length,
       snapshotCrc: crc32(bytes),
       epoch,
       // From here on blocks may be written that no record speaks of yet.
-      blank: false
+      blank: false,
+      clean: false,
+      crashed: crashed || (begins && !clean)
     })
+    // The second copy, in the slot that is free now; the next checkpoint begins there.
+    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], bytes)
   }
 
   /** One after the other, and the second copy only once the first is durable. */
@@ -260,6 +286,24 @@ export class Metadata {
   }
 }
 
+/** In order. ERR_METADATA_CORRUPT if a page is gone that was surely there. */
+function judgePages(pages: readonly JournalPage[], epoch: number): RecordedPage[] {
+  const order = [...pages].sort((a, b) => a.epoch - b.epoch || a.index - b.index)
+  const confirmed = order
+    .map(page => page.confirmed)
+    .reduce((last, mark) => (isBefore(last, mark) ? mark : last), { epoch, pages: 0 })
+  const kept = order.filter(page => page.epoch === confirmed.epoch && page.index < confirmed.pages)
+  if (kept.length < confirmed.pages) throw corrupt('pages of its journal are damaged')
+  return order.map(page => ({
+    records: page.records,
+    confirmed: isBefore({ epoch: page.epoch, pages: page.index }, confirmed)
+  }))
+}
+
+function isBefore(one: JournalMark, other: JournalMark): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.pages < other.pages)
+}
+
 /** The newer intact identity slot, if any. */
 export async function readIdentity(
   storage: Storage,
@@ -276,6 +320,8 @@ export async function readIdentity(
     .sort((a, b) => b.generation - a.generation)
     .at(0)
 }
+
+function ignoreFailure(): undefined {}
 
 function corrupt(reason: string): BootswarmError {
   return new BootswarmError(

@@ -6,6 +6,7 @@ import { regionsOf, pageBytes, wholePages } from './format.ts'
 import type { ImageLayout, Superblock } from './format.ts'
 import { Metadata, readIdentity } from './metadata.ts'
 import { FileStorage } from './storage.ts'
+import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
 import type { DiskParts } from './target-disk.ts'
@@ -57,7 +58,7 @@ export async function peekTarget(
   const file = await look(place)
   if (file === undefined) return undefined
   try {
-    const storage = storageOf(file)
+    const { storage } = file
     const search = onDevice
       ? await searchDevice(storage, place, undefined)
       : await searchFile(storage, place)
@@ -74,10 +75,6 @@ export async function peekTarget(
 
 function sidePath(path: string): string {
   return `${path}.bootswarm`
-}
-
-function storageOf({ handle, path, size, kind }: HeldFile): FileStorage {
-  return new FileStorage(handle.fd, path, size, kind)
 }
 
 interface Previous {
@@ -110,7 +107,7 @@ class Opening {
     const found = search.kind === 'found' ? this.#judgePinned(search.found) : undefined
     if (found !== undefined && file.size > 0) {
       const metadata = await Metadata.load(found.storage, found.superblock)
-      return { target: storageOf(file), metadata, blank: found.superblock.blank }
+      return { target: file.storage, metadata, blank: found.superblock.blank }
     }
     return this.#begin(file, side, search)
   }
@@ -123,7 +120,7 @@ class Opening {
 
   async #search(file: HeldFile, side: string | undefined): Promise<Search> {
     if (side === undefined) {
-      return this.#usable(await searchDevice(storageOf(file), file.path, this.#options.image.size))
+      return this.#usable(await searchDevice(file.storage, file.path, this.#options.image.size))
     }
     const kind = await kindAt(side)
     if (kind === undefined) return { kind: 'absent', zero: true }
@@ -131,7 +128,7 @@ class Opening {
       throw new BootswarmError('ERR_USAGE', `--metadata ${side} is a device; name a file`)
     }
     const sideFile = await this.#hold(side, 0o600)
-    const search = await searchFile(storageOf(sideFile), side)
+    const search = await searchFile(sideFile.storage, side)
     if (search.kind !== 'absent' || search.zero) return this.#usable(search)
     const message = `${side} is no disk metadata; name another file with --metadata, or --force`
     return this.#usable({
@@ -175,7 +172,7 @@ class Opening {
     const asideBytes = asideBytesFor(image, room)
     const storage =
       side === undefined
-        ? deviceSection(storageOf(file), wholePages(image.size))
+        ? deviceSection(file.storage, wholePages(image.size))
         : await this.#makeSideFile(side, asideBytes)
     const target = await this.#extended(file)
     const metadata = await Metadata.create(storage, { image, labKey, asideBytes, ...previous })
@@ -183,23 +180,23 @@ class Opening {
     return { target, metadata, blank: empty && file.kind === 'file' }
   }
 
-  async #extended(file: HeldFile): Promise<FileStorage> {
+  async #extended(file: HeldFile): Promise<Storage> {
     const { image } = this.#options
-    if (file.size >= image.size) return storageOf(file)
+    if (file.size >= image.size) return file.storage
     await file.handle.truncate(image.size)
     await file.handle.sync()
     await syncDirectory(dirname(file.path))
-    return storageOf({ ...file, size: image.size })
+    return new FileStorage(file.handle.fd, file.path, image.size)
   }
 
   async #makeSideFile(side: string, asideBytes: number): Promise<FileStorage> {
     const { image } = this.#options
     const held = this.#held.find(file => file.path === side) ?? (await this.#hold(side, 0o600))
     const size = totalBytes(image, asideBytes)
-    await held.handle.truncate(size)
+    if (held.size !== size) await held.handle.truncate(size)
     await held.handle.sync()
     await syncDirectory(dirname(side))
-    return storageOf({ ...held, size })
+    return new FileStorage(held.handle.fd, side, size)
   }
 
   #deviceRoom({ path, size }: HeldFile): number {

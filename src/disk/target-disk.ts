@@ -1,8 +1,9 @@
-import { BootswarmError, systemClock } from '../base/index.ts'
+import { BootswarmError, limits, systemClock } from '../base/index.ts'
 import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
+import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
-import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
-import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import { BackgroundPace, MachineIo } from './background-pace.ts'
+import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
 import type { ServableEvents } from './chunk-states.ts'
@@ -12,10 +13,16 @@ import type { DemandEvents } from './demand.ts'
 import { extentsOf } from './extents.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
+import { adoptHiddenWrites } from './hidden-writes.ts'
+import type { HiddenWritesParts } from './hidden-writes.ts'
+import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
 import type { OpenOptions, PeekResult } from './opening.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
+import { recover } from './recovery.ts'
+import { RoomWait } from './room-wait.ts'
+import type { RoomEvents } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
@@ -32,9 +39,17 @@ export interface DiskParts {
   readonly release: () => Promise<void>
 }
 
-export interface DiskContext extends DemandEvents, ServableEvents {
+export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
+  /** A chunk's pristine frame was given up for want of room; `count` of them by now. */
+  readonly onGivenUp?: (count: number) => void
   readonly logger: Logger
   readonly clock?: Clock
+  /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
+  readonly settleMs?: number
+  /** Bytes a second that the stream and the verification may move at most; as many as can be by default. */
+  readonly backgroundRate?: number
+  /** How frames are made that are put aside; compressed by default. */
+  readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }
 
 export interface TargetDiskOptions extends OpenOptions, DiskContext {}
@@ -55,12 +70,16 @@ export interface DiskProgress {
 export class TargetDisk implements BlockDevice {
   readonly size: number
   readonly #parts: DiskParts
-  readonly #clock: Clock
+  readonly #io: MachineIo
+  readonly #pace: BackgroundPace
+  readonly #closing = new AbortController()
   readonly #states: ChunkStates
   readonly #locks = new ChunkLocks()
   readonly #demand: Demand
   readonly #recorder: Recorder
+  readonly #reader: BlockReader
   readonly #writer: ChunkWriter
+  readonly #writes: MachineWrites
   #underWay = 0
   #idle: PromiseWithResolvers<void> | undefined
   #closed: Promise<void> | undefined
@@ -68,11 +87,32 @@ export class TargetDisk implements BlockDevice {
   private constructor(parts: DiskParts, states: ChunkStates, context: DiskContext) {
     this.size = parts.image.size
     this.#parts = parts
-    this.#clock = context.clock ?? systemClock
+    const clock = context.clock ?? systemClock
+    this.#io = new MachineIo(clock)
+    this.#pace = new BackgroundPace(clock, this.#io, context.backgroundRate)
     this.#states = states
     this.#demand = new Demand(context)
-    this.#recorder = new Recorder(states, parts.target, parts.metadata, context.logger)
+    this.#recorder = new Recorder({
+      states,
+      target: parts.target,
+      metadata: parts.metadata,
+      logger: context.logger,
+      settleMs: context.settleMs ?? limits.journalIntervalMs
+    })
+    const room = new RoomWait(context, this.#closing.signal)
+    this.#reader = new BlockReader({
+      states,
+      demand: this.#demand,
+      target: parts.target,
+      io: this.#io,
+      room,
+      onUnreadable: position => {
+        context.logger.warn('blocks on the local disk cannot be read: fetched again', { position })
+        return this.#takeBack(position, true)
+      }
+    })
     this.#writer = new ChunkWriter({
+      room,
       states,
       locks: this.#locks,
       demand: this.#demand,
@@ -80,7 +120,16 @@ export class TargetDisk implements BlockDevice {
       target: parts.target,
       metadata: parts.metadata,
       logger: context.logger,
+      encodeFrame: context.encodeFrame ?? encodeFrame,
+      onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
+    })
+    this.#writes = new MachineWrites({
+      states,
+      recorder: this.#recorder,
+      writer: this.#writer,
+      target: parts.target,
+      io: this.#io
     })
   }
 
@@ -101,11 +150,17 @@ export class TargetDisk implements BlockDevice {
 
   /** The same on files that are open already; on failure they stay open. */
   static async start(parts: DiskParts, context: DiskContext): Promise<TargetDisk> {
-    const { image, metadata, blank } = parts
+    const { image, metadata, blank, target } = parts
     const aside = new AsideArea(metadata, context.logger)
-    const states = new ChunkStates(image, await metadata.readRecorded(), aside, blank, context)
+    const known = await recover(await metadata.readRecorded(), target, image)
+    const { crashed, clean } = metadata.superblock
+    const state = { blank, crashed: crashed || !clean }
+    const states = new ChunkStates(image, known, aside, state, context)
     const disk = new TargetDisk(parts, states, context)
-    await metadata.begin(() => disk.#recorder.capture())
+    await metadata.begin(
+      () => disk.#recorder.capture(),
+      () => target.sync()
+    )
     return disk
   }
 
@@ -116,40 +171,17 @@ export class TargetDisk implements BlockDevice {
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
   read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
-    return this.#run(async () => {
-      const range = { offset, length }
-      for (let absent = this.#absentParts(range); absent.length > 0;) {
-        await Promise.all(absent.map(part => this.#arrival(part, signal)))
-        absent = this.#absentParts(range)
-      }
-      return this.#readPresent(range, into)
-    })
+    return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
   /** Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL. */
   write(offset: number, data: Uint8Array): Promise<void> {
-    return this.#run(async () => {
-      const range = { offset, length: data.length }
-      const { block, count } = blocksOf(range)
-      if (!this.#states.map.any(block, count, masks.unwritten)) {
-        // The blocks are the machine's already; but the record that says so may still be on its way.
-        const settled = this.#parts.metadata.settled()
-        if (settled !== undefined) await settled
-        return this.#parts.target.write(offset, data)
-      }
-      const parts = partsOf(range, this.#parts.image.chunkSize)
-      const results = await Promise.allSettled(
-        parts.map(part => {
-          const start = part.offset - offset
-          return this.#writer.write(part, data.subarray(start, start + part.length))
-        })
-      )
-      for (const result of results) if (result.status === 'rejected') throw result.reason
-    })
+    return this.#run(() => this.#writes.write({ offset, length: data.length }, data))
   }
 
-  flush(): Promise<void> {
-    return this.#run(() => this.#recorder.flush())
+  /** As `write` of zeros; room on the target is given back where that can be. */
+  zero(offset: number, length: number): Promise<void> {
+    return this.#run(() => this.#writes.zero({ offset, length }))
   }
 
   extents(offset: number, length: number): Promise<readonly Extent[]> {
@@ -158,15 +190,24 @@ export class TargetDisk implements BlockDevice {
 
   /** Asks for the missing blocks as a read would, and waits for them. */
   prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
-    return this.#run(async () => {
-      const absent = this.#absentParts({ offset, length })
-      await Promise.all(absent.map(part => this.#arrival(part, signal)))
-    })
+    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
   }
 
   /**
-   * A verified pristine chunk has arrived: fills the blocks that are missing, and puts the frame
-   * aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
+   * Gives back what the machine has written in whole blocks of the range. What it has not written
+   * stays as the image has it: peers may want it.
+   */
+  trim(offset: number, length: number): Promise<void> {
+    return this.#run(() => this.#writes.trim({ offset, length }))
+  }
+
+  flush(): Promise<void> {
+    return this.#run(() => this.#io.run(() => this.#recorder.flush()))
+  }
+
+  /**
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the
+   * blocks that are missing, and puts the frame aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
    * was needed. `frame` spares compressing again; without it one is made if needed.
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {
@@ -175,7 +216,10 @@ export class TargetDisk implements BlockDevice {
       const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
       return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
     }
-    return this.#run(() => this.#writer.place(position, plain, frame))
+    return this.#run(async () => {
+      await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
+      return this.#writer.place(position, plain, frame)
+    })
   }
 
   /** The manifest says that the chunk is all zeros: it reads so at once, `finish` makes it so. */
@@ -247,34 +291,25 @@ export class TargetDisk implements BlockDevice {
   finish(signal?: AbortSignal): Promise<void> {
     return this.#run(async () => {
       const { target, metadata } = this.#parts
-      await zeroTarget({ states: this.#states, locks: this.#locks, target, metadata }, signal)
+      const parts = { states: this.#states, locks: this.#locks, pace: this.#pace }
+      await zeroTarget({ ...parts, target, metadata }, signal)
       await this.#recorder.flush()
     })
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
   verify(names: ChunkNames, options: VerifyOptions = {}): Promise<VerifyReport> {
-    const { target } = this.#parts
-    const parts = { states: this.#states, locks: this.#locks, target, clock: this.#clock }
+    const parts = { ...this.#chunkParts(), locks: this.#locks, pace: this.#pace }
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
   /**
    * Takes back that a chunk's pristine blocks are there, and its frame if one was put aside: a chunk
-   * that was found bad is needed again. What the machine wrote stays. Durable when it resolves.
+   * that was found bad is needed again. What the machine wrote stays, and what it may have written
+   * before a crash becomes its own. Durable when it resolves.
    */
   distrust(position: number): Promise<void> {
-    return this.#run(() =>
-      this.#locks.run(position, 'exclusive', async () => {
-        const { map, aside } = this.#states
-        const { block, count } = map.chunk(position)
-        this.#states.spoil()
-        map.mark(block, count, masks.pristine, blockStates.missing)
-        aside.forget(position)
-        this.#states.refresh(position)
-        await this.#parts.metadata.checkpoint()
-      })
-    )
+    return this.#run(() => this.#takeBack(position, false))
   }
 
   identity(): Uint8Array | undefined {
@@ -308,18 +343,40 @@ export class TargetDisk implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#demand.close(stopped())
+    this.#closing.abort(stopped())
     if (this.#underWay > 0) {
       this.#idle = Promise.withResolvers<void>()
       await this.#idle.promise
     }
     try {
-      await this.#recorder.flush()
+      await this.#recorder.settle()
       this.#recorder.stop()
       await this.#parts.metadata.close(this.#states.blank)
     } finally {
       this.#recorder.stop()
       await this.#parts.release()
     }
+  }
+
+  #takeBack(position: number, unreadable: boolean): Promise<void> {
+    return this.#locks.run(position, 'exclusive', async () => {
+      const { map, aside } = this.#states
+      const { block, count } = map.chunk(position)
+      const mayHide = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
+      if (!mayHide || unreadable) {
+        this.#states.spoil()
+        map.mark(block, count, masks.pristine, blockStates.missing)
+      } else if (!aside.has(position)) {
+        await adoptHiddenWrites(this.#chunkParts(), position, undefined)
+      }
+      if (!unreadable) aside.forget(position)
+      this.#states.refresh(position)
+      await this.#parts.metadata.checkpoint()
+    })
+  }
+
+  #chunkParts(): HiddenWritesParts {
+    return { states: this.#states, target: this.#parts.target, recorder: this.#recorder }
   }
 
   async #run<T>(job: () => Promise<T>): Promise<T> {
@@ -330,42 +387,6 @@ export class TargetDisk implements BlockDevice {
     } finally {
       if (--this.#underWay === 0) this.#idle?.resolve()
     }
-  }
-
-  #absentParts(range: ByteRange): ChunkPart[] {
-    const { block, count } = blocksOf(range)
-    if (!this.#states.map.any(block, count, masks.missing)) return []
-    const parts = partsOf(range, this.#parts.image.chunkSize)
-    return parts.filter(part => this.#isAbsent(part))
-  }
-
-  #isAbsent(part: ChunkPart): boolean {
-    const { map, zero } = this.#states
-    const { block, count } = blocksOf(part)
-    return !zero.has(part.position) && map.any(block, count, masks.missing)
-  }
-
-  #arrival(part: ChunkPart, signal: AbortSignal | undefined): Promise<void> {
-    return this.#demand.wait(part.position, 'read', () => !this.#isAbsent(part), signal)
-  }
-
-  /** What is still missing here is zeros that are promised. */
-  async #readPresent(range: ByteRange, into: Buffer | undefined): Promise<Uint8Array> {
-    const { target } = this.#parts
-    const { map } = this.#states
-    const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length, into)
-    const bytes = Buffer.alloc(range.length)
-    const end = range.offset + range.length
-    await Promise.all(
-      map.runs(block, count, masks.present).map(async run => {
-        const whole = bytesOf(run, this.size)
-        const start = Math.max(whole.offset, range.offset)
-        const stop = Math.min(whole.offset + whole.length, end)
-        bytes.set(await target.read(start, stop - start), start - range.offset)
-      })
-    )
-    return bytes
   }
 }
 

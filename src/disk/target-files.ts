@@ -4,8 +4,12 @@ import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
 import { fileError, isZero } from '../image/index.ts'
+import { DeviceStorage } from './device-storage.ts'
+import { pageBytes } from './pages.ts'
+import { FileStorage } from './storage.ts'
+import type { Storage } from './storage.ts'
 
-const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL } = fs.constants
+const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_DIRECT } = fs.constants
 
 /** A target or side file, open and locked. */
 export interface HeldFile {
@@ -13,6 +17,7 @@ export interface HeldFile {
   readonly kind: 'file' | 'device'
   readonly handle: FileHandle
   readonly size: number
+  readonly storage: Storage
 }
 
 /** What lies at a path: undefined if nothing does; ERR_USAGE if neither a file nor a block device. */
@@ -57,7 +62,7 @@ async function tryHold(
   const handle = await openExclusively(path, kind, mode)
   if (handle === undefined) return undefined
   try {
-    if (tryLock(handle.fd)) return { path, kind, handle, size: await sizeOf(handle, path) }
+    if (tryLock(handle.fd)) return await heldFile(path, kind, handle)
   } catch (error) {
     await handle.close()
     throw error
@@ -72,21 +77,52 @@ export async function look(path: string): Promise<HeldFile | undefined> {
   if (kind === undefined) return undefined
   try {
     const handle = await open(path, O_RDONLY)
-    return { path, kind, handle, size: await sizeOf(handle, path) }
+    const { size } = await geometryOf(handle, path)
+    return { path, kind, handle, size, storage: new FileStorage(handle.fd, path, size) }
   } catch (error) {
     throw fileError(error, path)
   }
 }
 
-async function sizeOf(handle: FileHandle, path: string): Promise<number> {
+async function heldFile(
+  path: string,
+  kind: 'file' | 'device',
+  handle: FileHandle
+): Promise<HeldFile> {
+  const { size, sectorBytes } = await geometryOf(handle, path)
+  const storage =
+    kind === 'device'
+      ? new DeviceStorage(handle.fd, path, size, sectorBytes)
+      : new FileStorage(handle.fd, path, size)
+  return { path, kind, handle, size, storage }
+}
+
+async function geometryOf(
+  handle: FileHandle,
+  path: string
+): Promise<{ size: number; sectorBytes: number }> {
   const stats = await handle.stat({ bigint: true })
-  if (!stats.isBlockDevice()) return Number(stats.size)
+  if (!stats.isBlockDevice()) return { size: Number(stats.size), sectorBytes: limits.sectorBytes }
   // A device number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor.
   const major = (stats.rdev >> 8n) & 0xfffn
   const minor = (stats.rdev & 0xffn) | ((stats.rdev >> 12n) & 0xfff00n)
-  const sectors = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8').catch(() => '')
-  if (/^\d+\n$/.test(sectors)) return Number(sectors) * limits.sectorBytes
-  throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
+  const about = `/sys/dev/block/${major}:${minor}`
+  const sectors = await numberIn(`${about}/size`)
+  if (sectors === undefined) {
+    throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
+  }
+  const sectorBytes =
+    (await numberIn(`${about}/queue/logical_block_size`)) ??
+    // A partition's queue is its disk's.
+    (await numberIn(`${about}/../queue/logical_block_size`)) ??
+    pageBytes
+  const bytes = sectors * limits.sectorBytes
+  return { size: bytes - (bytes % sectorBytes), sectorBytes }
+}
+
+async function numberIn(path: string): Promise<number | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return /^\d+\n$/.test(text) ? Number(text) : undefined
 }
 
 async function openExclusively(
@@ -96,7 +132,7 @@ async function openExclusively(
 ): Promise<FileHandle | undefined> {
   try {
     // On a block device O_EXCL means: not while it is mounted or otherwise claimed (open(2)).
-    return await open(path, kind === 'device' ? O_RDWR | O_EXCL : O_RDWR | O_CREAT, mode)
+    return await open(path, kind === 'device' ? O_RDWR | O_EXCL | O_DIRECT : O_RDWR | O_CREAT, mode)
   } catch (error) {
     if (systemErrorCode(error) === 'EBUSY') return undefined
     throw fileError(error, path)
@@ -121,31 +157,29 @@ export async function holdsNothing(file: HeldFile, length: number): Promise<bool
   }
 }
 
-async function isFileZero({ handle, size }: HeldFile, length: number): Promise<boolean> {
+async function isFileZero({ handle, storage, size }: HeldFile, length: number): Promise<boolean> {
   const end = Math.min(size, length)
   for (let offset = 0; ;) {
     const extent = nextDataExtent(handle.fd, offset, end)
     if (extent === undefined) return true
     const piece = Math.min(extent.length, probeBytes)
-    if (!(await isRangeZero(handle, extent.offset, piece))) return false
+    if (!(await isRangeZero(storage, extent.offset, piece))) return false
     offset = extent.offset + piece
   }
 }
 
-async function isDeviceZero({ handle, size }: HeldFile): Promise<boolean> {
+async function isDeviceZero({ storage, size }: HeldFile): Promise<boolean> {
   const edge = Math.min(probeBytes, size)
-  if (!(await isRangeZero(handle, 0, edge))) return false
-  if (!(await isRangeZero(handle, size - edge, edge))) return false
+  if (!(await isRangeZero(storage, 0, edge))) return false
+  if (!(await isRangeZero(storage, size - edge, edge))) return false
   const blocks = Math.floor(size / spreadBlockBytes)
   for (let index = 0; index < spreadBlocks; index++) {
     const block = Math.floor((index * blocks) / spreadBlocks)
-    if (!(await isRangeZero(handle, block * spreadBlockBytes, spreadBlockBytes))) return false
+    if (!(await isRangeZero(storage, block * spreadBlockBytes, spreadBlockBytes))) return false
   }
   return true
 }
 
-async function isRangeZero(handle: FileHandle, offset: number, length: number): Promise<boolean> {
-  const bytes = Buffer.alloc(length)
-  const { bytesRead } = await handle.read(bytes, 0, length, offset)
-  return isZero(bytes.subarray(0, bytesRead))
+async function isRangeZero(storage: Storage, offset: number, length: number): Promise<boolean> {
+  return isZero(await storage.read(offset, length))
 }
