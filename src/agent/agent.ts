@@ -142,7 +142,7 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning } = this.#options
+    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
@@ -150,6 +150,8 @@ export class Agent {
       labKey,
       listen: listen ?? defaultListen,
       relay: this.#relay,
+      uploadRate,
+      downloadRate,
       tuning,
       logger,
       keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
