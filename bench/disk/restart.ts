@@ -29,7 +29,7 @@ export async function measureRestart(directory: string): Promise<Restart> {
   const first = await TargetDisk.open(options)
   const chunk = Buffer.alloc(chunkSize, 1)
   for (let position = 0; position < 2000; position++) await first.place(position * 300, chunk)
-  for (let write = 0; write < 500; write++) await first.write(write * 100_003, chunk)
+  for (let write = 0; write < 400; write++) await first.write(write * 50_000 * 4096, chunk)
   await first.close()
   globalThis.gc?.()
   const before = memory()
