@@ -1,13 +1,6 @@
-import { BootswarmError, systemClock, systemRandom, type ChunkId } from '../base/index.ts'
-import { TargetDisk, type VerifyReport } from '../disk/index.ts'
-import {
-  idOfCidText,
-  imageCidText,
-  Manifest,
-  openRelease,
-  parseImageName,
-  type ImageRoot
-} from '../image/index.ts'
+import { systemClock, systemRandom, type ChunkId } from '../base/index.ts'
+import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
+import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
@@ -20,10 +13,12 @@ import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { Completion } from './completion.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
-import { ImageFinder, type FoundImage } from './image-finder.ts'
+import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
+import { ImageFinder } from './image-finder.ts'
 import { Items } from './items.ts'
-import { keepRoot, keptManifest } from './kept-manifest.ts'
+import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
+import { ManifestFinder } from './manifest-finder.ts'
 import { Membership } from './membership.ts'
 import { defaultListen, type AgentOptions } from './options.ts'
 import { Peering } from './peering.ts'
@@ -31,8 +26,6 @@ import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
 import { Traffic } from './traffic.ts'
-
-type PinnedImage = Pick<ImageRoot, 'imageId' | 'size' | 'chunkSize' | 'chunkCount'>
 
 const identityIntervalMs = 30_000
 
@@ -61,6 +54,7 @@ export class Agent {
   #session: Session | undefined
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #scanSaidAt = 0
   #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
@@ -87,13 +81,15 @@ export class Agent {
     this.#machine = await recallMachine(options, this.#ticket.labKey)
     this.#identity = this.#machine.identity
     await this.#join()
-    const { image, found, replaces } = await this.#chooseImage()
-    this.#disk = await this.#openDisk(image, replaces)
-    if (found !== undefined) await keepRoot(this.#disk, found.rootBytes)
+    const choice = await this.#chooseImage()
+    const { image, found, whole } = choice
+    this.#disk = await this.#openDisk(choice)
+    this.#traffic.bytesLocal += this.#disk.reusedBytes
+    if (found !== undefined) await keepManifest(this.#disk, found.rootBytes, whole?.pages)
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     this.#emit(this.#readyEvent(image))
-    this.#background(this.#stream(image, found?.root))
+    this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
 
   async stop(): Promise<void> {
@@ -108,32 +104,11 @@ export class Agent {
     await (this.#peering as Peering | undefined)?.stop()
   }
 
-  /** What the disk is pinned to, unless the user wants it otherwise; else what the name means now. */
-  async #chooseImage(): Promise<{
-    image: PinnedImage
-    found: FoundImage | undefined
-    /** The disk is to be taken from what it holds now. */
-    replaces: boolean
-  }> {
-    const { force = false, redeploy = false, image: asked } = this.#options
-    const { pinned } = this.#machine
-    if (pinned !== undefined && !force && !redeploy) {
-      this.#checkPinned(pinned.image, asked)
-      return { image: pinned.image, found: undefined, replaces: false }
-    }
-    const found = await this.#untilFailure(this.#finder(undefined).find(this.#signal))
-    const isSame = found.root.imageId === pinned?.image.imageId
-    return { image: found.root, found, replaces: force || (redeploy && !isSame) }
-  }
-
-  /** A name may have moved on, and then says so later; a CID is one image for ever. */
-  #checkPinned(pinned: PinnedImage, asked: string): void {
-    const imageId = idOfCidText(asked)
-    if (imageId === undefined || imageId === pinned.imageId) return
-    throw new BootswarmError(
-      'ERR_TARGET_FOREIGN',
-      `the disk ${this.#options.disk} is being given the image ${imageCidText(pinned.imageId)}; to switch to ${asked} add --redeploy`
-    )
+  #chooseImage(): Promise<ImageChoice> {
+    return chooseImage(this.#options, this.#machine, {
+      find: imageId => this.#untilFailure(this.#finder(imageId).find(this.#signal)),
+      pages: root => this.#untilFailure(new ManifestFinder(this.#peering, root).find(this.#signal))
+    })
   }
 
   get #signal(): AbortSignal {
@@ -187,15 +162,20 @@ export class Agent {
     })
   }
 
-  #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
-    const { disk, metadata, logger } = this.#options
+  #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const reuse = whole && {
+      names: whole.manifest,
+      formerNames: keptManifest,
+      onScan: (progress: ScanProgress) => this.#sayScan(progress)
+    }
     return TargetDisk.open({
       path: disk,
       metadataPath: metadata,
       image,
       labKey: this.#ticket.labKey,
-      force: replaces,
-      logger,
+      redeploy: redeploys,
+      ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
@@ -215,8 +195,8 @@ export class Agent {
   }
 
   /** From here on the machine can work; the rest happens behind its back. */
-  async #stream(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<void> {
-    const manifest = await this.#manifest(image, foundRoot)
+  async #stream(image: PinnedImage, found: Manifest | undefined): Promise<void> {
+    const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
     const completion = new Completion({
@@ -261,8 +241,7 @@ export class Agent {
     await completion.check()
   }
 
-  async #manifest(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<Manifest> {
-    if (foundRoot !== undefined) return new Manifest(foundRoot)
+  async #manifest(image: PinnedImage): Promise<Manifest> {
     const kept = await keptManifest(this.#disk, image.imageId)
     if (kept !== undefined) return kept
     // The machine lost power between pinning the image and keeping its root.
@@ -319,6 +298,12 @@ export class Agent {
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()
     await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
+  }
+
+  #sayScan({ bytesDone, size }: ScanProgress): void {
+    if (bytesDone < size && seconds() - this.#scanSaidAt < 1) return
+    this.#scanSaidAt = seconds()
+    this.#emit({ event: 'scanning', seconds: seconds(), bytesDone, size })
   }
 
   #readyEvent(image: PinnedImage): AgentEvent {

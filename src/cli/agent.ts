@@ -23,6 +23,7 @@ interface AgentCommand extends TuningOptions {
   readonly writes: string
   readonly startAt?: string
   readonly redeploy?: boolean
+  readonly scan?: boolean
   readonly force?: boolean
   readonly insecure?: boolean
   readonly json?: boolean
@@ -46,6 +47,7 @@ export function register(program: Command): void {
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
+    .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
     .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
@@ -56,16 +58,15 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   const isUntilComplete = untilOf(options.until)
-  if (options.writes !== 'keep') {
-    throw new BootswarmError(
-      'ERR_USAGE',
-      `--writes ${options.writes} is not available yet; only --writes keep is`
-    )
+  const writes = writesOf(options.writes)
+  if (options.scan === true && options.redeploy !== true && options.force !== true) {
+    throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    writes,
     shareMs,
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
@@ -87,6 +88,11 @@ async function run(options: AgentCommand): Promise<void> {
   say({ event: 'stopped', seconds: Math.round(performance.now()) / 1000 })
 }
 
+function writesOf(text: string): 'keep' | 'discard' {
+  if (text === 'keep' || text === 'discard') return text
+  throw new BootswarmError('ERR_USAGE', `--writes ${text} is neither 'keep' nor 'discard'`)
+}
+
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
@@ -106,6 +112,7 @@ async function untilEpoch(text: string | undefined): Promise<void> {
 function sayToPeople(): (event: AgentEvent) => void {
   let size = 0
   let progress: Progress | undefined
+  let scan: Progress | undefined
   return event => {
     if (event.event !== 'progress') progress?.end()
     switch (event.event) {
@@ -119,6 +126,11 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'unreachable':
         printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        return
+      case 'scanning':
+        scan ??= startProgress('reading what the disk holds', false)
+        scan.update(event.bytesDone, event.size)
+        if (event.bytesDone === event.size) scan.end()
         return
       case 'starved':
         printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)

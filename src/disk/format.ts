@@ -21,6 +21,8 @@ export interface ImageLayout {
   readonly chunkCount: number
 }
 
+export type WritesMode = 'keep' | 'discard'
+
 export interface Superblock {
   /** Tells this metadata's journal pages from those of an earlier one at the same place: 8 bytes. */
   readonly instance: Uint8Array
@@ -33,6 +35,16 @@ export interface Superblock {
   readonly complete: boolean
   /** Closed cleanly, and every block that is not present reads as zeros from the target. */
   readonly blank: boolean
+  /** What becomes of the machine's writes: discarded ones never reach the target (overlay.ts). */
+  readonly writes: WritesMode
+  /** Chunks of an earlier deployment may still have to be moved to where this image has them. */
+  readonly relocating: boolean
+  /** The machine uses the disk without the agent: nothing may be written, nothing is sure. */
+  readonly handedOver: boolean
+  /** Where the metadata begins on a device; 0: behind the image, as everywhere at first. */
+  readonly metadataOffset: number
+  /** While relocating: how far the target may hold chunks, in bytes; at least the image's size. */
+  readonly formerBytes: number
   /** Which snapshot slot holds the map, and how many of its bytes are used; 0: all is missing. */
   readonly snapshotSlot: 0 | 1
   readonly snapshotBytes: number
@@ -47,6 +59,9 @@ const superblockMagic = Buffer.from('BSWMdisk', 'latin1')
 const identityMagic = 0x42535749
 const flagComplete = 1
 const flagBlank = 2
+const flagDiscard = 4
+const flagRelocating = 8
+const flagHandedOver = 16
 const checkedBytes = 508
 const identityHeaderBytes = 16
 const identitySlotBytes = limits.identityBytesMax + pageBytes
@@ -58,10 +73,7 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   const bytes = Buffer.alloc(pageBytes)
   superblockMagic.copy(bytes, 0)
   bytes.writeUInt16BE(metadataVersion, 8)
-  bytes.writeUInt16BE(
-    (superblock.complete ? flagComplete : 0) | (superblock.blank ? flagBlank : 0),
-    10
-  )
+  bytes.writeUInt16BE(flagsOf(superblock), 10)
   bytes.writeUInt32BE(superblock.epoch, 12)
   bytes.set(superblock.instance, 16)
   bytes.writeBigUInt64BE(BigInt(superblock.generation), 24)
@@ -75,8 +87,20 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   bytes.writeBigUInt64BE(BigInt(superblock.snapshotBytes), 120)
   bytes.writeBigUInt64BE(BigInt(superblock.journalBytes), 128)
   bytes.writeBigUInt64BE(BigInt(superblock.asideBytes), 136)
+  bytes.writeBigUInt64BE(BigInt(superblock.metadataOffset), 144)
+  bytes.writeBigUInt64BE(BigInt(superblock.formerBytes), 152)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, checkedBytes)), checkedBytes)
   return bytes
+}
+
+function flagsOf({ complete, blank, writes, relocating, handedOver }: Superblock): number {
+  return (
+    (complete ? flagComplete : 0) |
+    (blank ? flagBlank : 0) |
+    (writes === 'discard' ? flagDiscard : 0) |
+    (relocating ? flagRelocating : 0) |
+    (handedOver ? flagHandedOver : 0)
+  )
 }
 
 export type SuperblockReading =
@@ -117,6 +141,11 @@ function superblockFields(bytes: Buffer): Superblock {
     labKey: new Uint8Array(bytes.subarray(64, 96)),
     complete: (flags & flagComplete) !== 0,
     blank: (flags & flagBlank) !== 0,
+    writes: (flags & flagDiscard) === 0 ? 'keep' : 'discard',
+    relocating: (flags & flagRelocating) !== 0,
+    handedOver: (flags & flagHandedOver) !== 0,
+    metadataOffset: Number(bytes.readBigUInt64BE(144)),
+    formerBytes: Number(bytes.readBigUInt64BE(152)),
     epoch: bytes.readUInt32BE(12),
     snapshotSlot: bytes.readUInt32BE(112) === 1 ? 1 : 0,
     snapshotCrc: bytes.readUInt32BE(116),
@@ -131,8 +160,13 @@ function isSound(superblock: Superblock, blockBytes: number): boolean {
   if (blockBytes !== limits.blockBytes || !isLayoutSound(image)) return false
   if (journalBytes > limits.journalBytes || asideBytes > limits.asideBytesMax) return false
   if (journalBytes < 2 * pageBytes || journalBytes % (2 * pageBytes) !== 0) return false
-  if (asideBytes % pageBytes !== 0) return false
+  if (asideBytes % pageBytes !== 0 || !isPlaceSound(superblock)) return false
   return snapshotBytes <= regionsOf(image, { journalBytes, asideBytes }).snapshotSlotBytes
+}
+
+function isPlaceSound({ image, metadataOffset, formerBytes }: Superblock): boolean {
+  if (!Number.isSafeInteger(formerBytes) || !Number.isSafeInteger(metadataOffset)) return false
+  return metadataOffset === 0 || (metadataOffset % pageBytes === 0 && metadataOffset >= image.size)
 }
 
 function isLayoutSound({ size, chunkSize, chunkCount }: ImageLayout): boolean {

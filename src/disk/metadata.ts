@@ -11,7 +11,14 @@ import {
   pageBytes,
   regionsOf
 } from './format.ts'
-import type { ImageLayout, Regions, Snapshot, StoredIdentity, Superblock } from './format.ts'
+import type {
+  ImageLayout,
+  Regions,
+  Snapshot,
+  StoredIdentity,
+  Superblock,
+  WritesMode
+} from './format.ts'
 import { decodePage } from './journal-format.ts'
 import type { JournalRecord } from './journal-format.ts'
 import { Journal } from './journal.ts'
@@ -27,6 +34,18 @@ export interface NewMetadata {
   /** Higher than that of whatever superblock lies at the same place. */
   readonly generation: number
   readonly identity: Uint8Array | undefined
+  readonly writes?: WritesMode
+  /** See `Superblock.metadataOffset`. */
+  readonly metadataOffset?: number
+  readonly carried?: Carried
+}
+
+/** What a new deployment knows of the target from the start, since an earlier one left it there. */
+export interface Carried {
+  readonly snapshot: Snapshot | undefined
+  /** Chunks that lie where this image does not have them may still be moved. */
+  readonly relocating: boolean
+  readonly formerBytes: number
 }
 
 /** What was recorded when the metadata was last in use. */
@@ -59,7 +78,7 @@ export class Metadata {
   /** Lays out new metadata, durable when it resolves. */
   static async create(storage: Storage, options: NewMetadata): Promise<Metadata> {
     const { image, labKey, asideBytes, generation, identity } = options
-    const { journalBytes = limits.journalBytes } = options
+    const { journalBytes = limits.journalBytes, carried } = options
     const metadata = new Metadata(storage, {
       instance: randomBytes(8),
       generation,
@@ -67,6 +86,11 @@ export class Metadata {
       labKey,
       complete: false,
       blank: false,
+      writes: options.writes ?? 'keep',
+      relocating: carried?.relocating ?? false,
+      handedOver: false,
+      metadataOffset: options.metadataOffset ?? 0,
+      formerBytes: carried?.formerBytes ?? 0,
       snapshotSlot: 0,
       snapshotBytes: 0,
       snapshotCrc: 0,
@@ -76,8 +100,37 @@ export class Metadata {
     })
     await metadata.#reserve()
     if (identity !== undefined) await metadata.#writeIdentity(identity)
+    const snapshot = carried?.snapshot && (await metadata.#writeSnapshot(carried.snapshot))
     await storage.sync()
-    await metadata.#updateSuperblock({})
+    await metadata.#updateSuperblock({ ...snapshot })
+    return metadata
+  }
+
+  /**
+   * Gives the place of an earlier deployment, whose regions the new one shares, to a new one; all of
+   * it or nothing, whenever the power goes. The identity stays, manifest blocks are to be kept anew.
+   */
+  static async replace(
+    storage: Storage,
+    former: Superblock,
+    { image, writes, carried }: Pick<Superblock, 'image' | 'writes'> & { carried: Carried }
+  ): Promise<Metadata> {
+    const metadata = await Metadata.load(storage, former)
+    const { snapshot, relocating, formerBytes } = carried
+    const written = snapshot === undefined ? noSnapshot : await metadata.#writeSnapshot(snapshot)
+    await storage.sync()
+    await metadata.#updateSuperblock({
+      ...written,
+      image,
+      writes,
+      relocating,
+      formerBytes,
+      instance: randomBytes(8),
+      complete: false,
+      blank: false,
+      handedOver: false,
+      epoch: former.epoch + 2
+    })
     return metadata
   }
 
@@ -146,6 +199,16 @@ export class Metadata {
 
   async markComplete(): Promise<void> {
     if (!this.#superblock.complete) await this.#updateSuperblock({ complete: true })
+  }
+
+  /** Every chunk that was to be moved is where the image has it, or given up; durable. */
+  async endRelocation(): Promise<void> {
+    await this.#updateSuperblock({ relocating: false, formerBytes: 0 })
+  }
+
+  /** From now on the machine uses the disk without the agent; durable when it resolves. */
+  async markHandedOver(): Promise<void> {
+    if (!this.#superblock.handedOver) await this.#updateSuperblock({ handedOver: true })
   }
 
   readAside(offset: number, length: number): Promise<Buffer> {
@@ -226,16 +289,20 @@ export class Metadata {
     this.#identity = { generation, identity: new Uint8Array(identity) }
   }
 
+  /** Into the slot that is not in force; resolves to what a superblock has to say of it. */
+  async #writeSnapshot(snapshot: Snapshot) {
+    const bytes = encodeSnapshot(snapshot)
+    const snapshotSlot = this.#superblock.snapshotSlot === 0 ? 1 : 0
+    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], bytes)
+    return { snapshotSlot, snapshotBytes: bytes.length, snapshotCrc: crc32(bytes) } as const
+  }
+
   async #checkpoint(epoch: number): Promise<void> {
     if (this.#capture === undefined) throw new BootswarmError('ERR_INTERNAL', 'nothing to capture')
-    const bytes = encodeSnapshot(this.#capture())
-    const slot = this.#superblock.snapshotSlot === 0 ? 1 : 0
-    await this.#storage.write(this.regions.snapshotOffsets[slot], bytes)
+    const written = await this.#writeSnapshot(this.#capture())
     await this.#storage.sync()
     await this.#updateSuperblock({
-      snapshotSlot: slot,
-      snapshotBytes: bytes.length,
-      snapshotCrc: crc32(bytes),
+      ...written,
       epoch,
       // From here on blocks may be written that no record speaks of yet.
       blank: false
@@ -259,6 +326,8 @@ export class Metadata {
     return done
   }
 }
+
+const noSnapshot = { snapshotBytes: 0, snapshotCrc: 0 } as const
 
 /** The newer intact identity slot, if any. */
 export async function readIdentity(

@@ -1,10 +1,13 @@
+import { rename } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BootswarmError, limits } from '../base/index.ts'
 import type { Logger } from '../base/index.ts'
 import { fileError, imageCidText, syncDirectory } from '../image/index.ts'
 import { regionsOf, pageBytes, wholePages } from './format.ts'
-import type { ImageLayout, Superblock } from './format.ts'
+import type { ImageLayout, Superblock, WritesMode } from './format.ts'
 import { Metadata, readIdentity } from './metadata.ts'
+import { redeploy } from './redeploying.ts'
+import type { NewPlace, Relocating, Reuse } from './redeploying.ts'
 import { FileStorage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
@@ -22,6 +25,14 @@ export interface OpenOptions {
   readonly labKey: Uint8Array
   /** Overwrite foreign data, another lab's or image's deployment, or metadata that is unusable. */
   readonly force?: boolean
+  /** What becomes of the machine's writes: `keep` by default. ERR_TARGET_FOREIGN if it was the other. */
+  readonly writes?: WritesMode
+  /** Takes over a disk of the same lab that has another image or other writes. Needs `reuse`. */
+  readonly redeploy?: boolean
+  /** With `force` or `redeploy`: reads the target and uses again whatever the image has. Needs `reuse`. */
+  readonly scan?: boolean
+  /** Needed for the above, and where `peek` says that the disk is `relocating`. */
+  readonly reuse?: Reuse
   readonly logger: Logger
 }
 
@@ -32,6 +43,11 @@ export interface PeekResult {
   readonly identity: Uint8Array | undefined
   /** The disk was present and verified once. */
   readonly complete: boolean
+  /** Chunks of an earlier image were still being moved: to open it takes `reuse`. */
+  readonly relocating: boolean
+  /** The machine uses the disk without an agent. */
+  readonly handedOver: boolean
+  readonly writes: WritesMode
 }
 
 export async function openTarget(options: OpenOptions): Promise<DiskParts> {
@@ -64,9 +80,9 @@ export async function peekTarget(
     if (search.kind === 'unusable') throw search.error
     if (search.kind === 'absent') return undefined
     const { superblock, storage: whole } = search.found
-    const { image, labKey, complete } = superblock
+    const { image, labKey, complete, relocating, handedOver, writes } = superblock
     const identity = (await readIdentity(whole, superblock))?.identity
-    return { image, labKey, complete, identity }
+    return { image, labKey, complete, relocating, handedOver, writes, identity }
   } finally {
     await file.handle.close()
   }
@@ -79,6 +95,8 @@ function sidePath(path: string): string {
 function storageOf({ handle, path, size, kind }: HeldFile): FileStorage {
   return new FileStorage(handle.fd, path, size, kind)
 }
+
+type Opened = Omit<DiskParts, 'image' | 'release'>
 
 interface Previous {
   readonly generation: number
@@ -95,24 +113,68 @@ class Opening {
     this.#held = held
   }
 
-  async open(): Promise<Pick<DiskParts, 'target' | 'metadata' | 'blank'>> {
+  async open(): Promise<Opened> {
     const { path, metadataPath, image } = this.#options
     if (metadataPath !== undefined && resolve(metadataPath) === resolve(path)) {
       throw new BootswarmError('ERR_USAGE', `--metadata ${path} is the target disk itself`)
     }
     const file = await this.#hold(path, 0o644)
-    if (file.size < image.size && (file.kind === 'device' || file.size > 0)) {
+    // A file of ours grows when another image needs it.
+    const mayGrow = file.kind === 'file' && (file.size === 0 || this.#options.redeploy === true)
+    if (file.size < image.size && !mayGrow) {
       throw tooSmall(path, file.size, image.size)
     }
     const onDevice = metadataPath === undefined && file.kind === 'device'
     const side = onDevice ? undefined : (metadataPath ?? sidePath(path))
     const search = await this.#search(file, side)
     const found = search.kind === 'found' ? this.#judgePinned(search.found) : undefined
-    if (found !== undefined && file.size > 0) {
-      const metadata = await Metadata.load(found.storage, found.superblock)
-      return { target: storageOf(file), metadata, blank: found.superblock.blank }
+    if (found === undefined || file.size === 0) return this.#begin(file, side, search)
+    if (foreignPin(found.superblock, this.#options) !== undefined) {
+      return this.#redeploy(file, side, found)
     }
-    return this.#begin(file, side, search)
+    const metadata = await Metadata.load(found.storage, found.superblock)
+    const { blank, relocating } = found.superblock
+    const { reuse } = this.#options
+    return {
+      target: storageOf(file),
+      metadata,
+      blank,
+      relocating: relocating && reuse !== undefined ? fromScan(reuse) : undefined
+    }
+  }
+
+  async #redeploy(file: HeldFile, side: string | undefined, found: FoundMetadata): Promise<Opened> {
+    const { image, labKey, writes = 'keep', reuse, scan = false, logger } = this.#options
+    if (reuse === undefined) throw new BootswarmError('ERR_INTERNAL', 'redeploy without reuse')
+    const target = await this.#extended(file)
+    const place: NewPlace =
+      side === undefined
+        ? { kind: 'device', device: target, path: file.path }
+        : this.#besideFile(side)
+    const switched = await redeploy({
+      ...{ image, labKey, writes, reuse, scan, found, place, logger }
+    })
+    // What the earlier image had beyond the new one is of use until the chunks have been moved.
+    const isOurs = file.kind === 'file' && file.size === found.superblock.image.size
+    const settle = isOurs ? () => file.handle.truncate(image.size) : undefined
+    return { ...switched, target, blank: false, settle }
+  }
+
+  #besideFile(side: string): NewPlace {
+    const path = `${side}.new`
+    return {
+      kind: 'file',
+      make: async size => {
+        const held = await this.#hold(path, 0o600)
+        await held.handle.truncate(0)
+        await held.handle.truncate(size)
+        return storageOf({ ...held, size })
+      },
+      commit: async () => {
+        await rename(path, side)
+        await syncDirectory(dirname(side))
+      }
+    }
   }
 
   async #hold(path: string, mode: number): Promise<HeldFile> {
@@ -147,22 +209,20 @@ class Opening {
 
   /** Undefined if it is to be overwritten; ERR_TARGET_FOREIGN if it must not be. */
   #judgePinned(found: FoundMetadata): FoundMetadata | undefined {
-    const { image, labKey, path, force } = this.#options
-    const foreign = foreignPin(found.superblock, image, labKey)
+    const { path, force, redeploy: redeploys } = this.#options
+    const foreign = foreignPin(found.superblock, this.#options)
     if (foreign === undefined) return found
+    if (redeploys === true && foreign.isOurs) return found
     if (force === true) return undefined
+    const way = foreign.isOurs ? '--redeploy switches it' : '--force overwrites it'
     throw new BootswarmError(
       'ERR_TARGET_FOREIGN',
-      `${path} ${foreign}; nothing was written; --force overwrites it`
+      `${path} ${foreign.text}; nothing was written; ${way}`
     )
   }
 
-  async #begin(
-    file: HeldFile,
-    side: string | undefined,
-    search: Search
-  ): Promise<Pick<DiskParts, 'target' | 'metadata' | 'blank'>> {
-    const { path, image, labKey, force } = this.#options
+  async #begin(file: HeldFile, side: string | undefined, search: Search): Promise<Opened> {
+    const { path, image, labKey, force, writes, scan, reuse } = this.#options
     const empty = await holdsNothing(file, image.size)
     if (!empty && force !== true) {
       throw new BootswarmError(
@@ -178,9 +238,13 @@ class Opening {
         ? deviceSection(storageOf(file), wholePages(image.size))
         : await this.#makeSideFile(side, asideBytes)
     const target = await this.#extended(file)
-    const metadata = await Metadata.create(storage, { image, labKey, asideBytes, ...previous })
+    const scans = scan === true && !empty && reuse !== undefined
+    const carried = scans ? { snapshot: undefined, relocating: true, formerBytes: 0 } : undefined
+    const fresh = { image, labKey, asideBytes, writes, carried, ...previous }
+    const metadata = await Metadata.create(storage, fresh)
     // Of a device only a sample was looked at.
-    return { target, metadata, blank: empty && file.kind === 'file' }
+    const blank = empty && file.kind === 'file'
+    return { target, metadata, blank, relocating: scans ? fromScan(reuse) : undefined }
   }
 
   async #extended(file: HeldFile): Promise<FileStorage> {
@@ -215,17 +279,26 @@ class Opening {
   }
 }
 
-/** In words, why a disk's metadata is not that of this deployment. */
+/** In words, why a disk's metadata is not that of this deployment. `isOurs`: but of this lab. */
 function foreignPin(
-  { image: pinned, labKey: pinnedLab }: Superblock,
-  image: ImageLayout,
-  labKey: Uint8Array
-): string | undefined {
-  if (!Buffer.from(pinnedLab).equals(labKey)) return 'belongs to another lab'
-  if (pinned.imageId !== image.imageId)
-    return `holds another image, ${imageCidText(pinned.imageId)}`
-  if (pinned.size === image.size && pinned.chunkSize === image.chunkSize) return undefined
-  return 'holds this image in another layout'
+  { image: pinned, labKey: pinnedLab, writes: pinnedWrites }: Superblock,
+  { image, labKey, writes = 'keep' }: OpenOptions
+): { readonly text: string; readonly isOurs: boolean } | undefined {
+  if (!Buffer.from(pinnedLab).equals(labKey)) {
+    return { text: 'belongs to another lab', isOurs: false }
+  }
+  if (pinned.imageId !== image.imageId) {
+    return { text: `holds another image, ${imageCidText(pinned.imageId)}`, isOurs: true }
+  }
+  if (pinned.size !== image.size || pinned.chunkSize !== image.chunkSize) {
+    return { text: 'holds this image in another layout', isOurs: true }
+  }
+  if (pinnedWrites === writes) return undefined
+  return { text: `was deployed with --writes ${pinnedWrites}, not ${writes}`, isOurs: true }
+}
+
+function fromScan(reuse: Reuse): Relocating {
+  return { reuse, moves: undefined, keptBytes: 0 }
 }
 
 async function previousOf(search: Search, labKey: Uint8Array): Promise<Previous> {

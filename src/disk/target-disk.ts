@@ -16,6 +16,8 @@ import type { OpenOptions, PeekResult } from './opening.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
+import type { Relocating } from './redeploying.ts'
+import { Relocation } from './relocation.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
 import { zeroTarget } from './zeroing.ts'
@@ -27,6 +29,10 @@ export interface DiskParts {
   readonly metadata: Metadata
   /** Every block that the metadata does not know reads as zeros from the target. */
   readonly blank: boolean
+  /** Chunks of an earlier image have to be moved before the disk can be used. */
+  readonly relocating?: Relocating
+  /** To be called when they have been. */
+  readonly settle?: () => Promise<void>
   /** Lets go of the files. */
   readonly release: () => Promise<void>
 }
@@ -60,6 +66,7 @@ export class TargetDisk implements BlockDevice {
   readonly #demand: Demand
   readonly #recorder: Recorder
   readonly #writer: ChunkWriter
+  #reusedBytes = 0
   #underWay = 0
   #idle: PromiseWithResolvers<void> | undefined
   #closed: Promise<void> | undefined
@@ -105,7 +112,27 @@ export class TargetDisk implements BlockDevice {
     const states = new ChunkStates(image, await metadata.readRecorded(), aside, blank, context)
     const disk = new TargetDisk(parts, states, context)
     await metadata.begin(() => disk.#recorder.capture())
+    await disk.#relocate(context.logger)
     return disk
+  }
+
+  /** Plain bytes of an earlier deployment, or of whatever was there, that could be used again. */
+  get reusedBytes(): number {
+    return this.#reusedBytes
+  }
+
+  async #relocate(logger: Logger): Promise<void> {
+    const { target, metadata, relocating, settle } = this.#parts
+    if (relocating !== undefined) this.#reusedBytes = relocating.keptBytes
+    if (metadata.superblock.relocating) {
+      if (relocating === undefined) {
+        throw new BootswarmError('ERR_INTERNAL', 'a disk was opened without what it has to reuse')
+      }
+      const { names, onScan } = relocating.reuse
+      const parts = { states: this.#states, target, metadata, names, logger, onScan }
+      this.#reusedBytes += await new Relocation(parts).run(relocating.moves)
+    }
+    await settle?.()
   }
 
   /** What a target's metadata pins, without opening it; undefined if there is none. Errors as `open`. */

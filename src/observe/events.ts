@@ -107,6 +107,14 @@ export const eventCatalogue = {
       meaning: 'No seed answers; the agent keeps trying.',
       fields: { seconds, addresses: texts('Where it tried.') }
     },
+    scanning: {
+      meaning: 'At most once a second, before `ready`: what the disk holds is read and hashed.',
+      fields: {
+        seconds,
+        bytesDone: number('Bytes that have been read.'),
+        size: number('Bytes that are to be read.')
+      }
+    },
     starved: {
       meaning: 'A read has waited for two seconds because nobody can deliver its chunk.',
       fields: { seconds, reads: number('Reads that wait now.') }
