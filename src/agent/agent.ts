@@ -188,7 +188,7 @@ export class Agent {
     const description = `bootswarm image ${imageCidText(image.imageId)}`
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device: this.#disk, readOnly: false }],
+      exports: [{ name: '', description, device: this.#disk.device, readOnly: false }],
       insecure,
       logger
     })

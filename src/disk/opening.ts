@@ -8,7 +8,8 @@ import type { ImageLayout, Superblock, WritesMode } from './format.ts'
 import { Metadata, readIdentity } from './metadata.ts'
 import { redeploy } from './redeploying.ts'
 import type { NewPlace, Relocating, Reuse } from './redeploying.ts'
-import { FileStorage } from './storage.ts'
+import { FileStorage, sectionOf } from './storage.ts'
+import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
 import type { DiskParts } from './target-disk.ts'
@@ -56,8 +57,10 @@ export async function openTarget(options: OpenOptions): Promise<DiskParts> {
     for (const file of held.splice(0)) await file.handle.close()
   }
   try {
-    const parts = await new Opening(options, held).open()
-    return { ...parts, image: options.image, release }
+    const opening = new Opening(options, held)
+    const parts = await opening.open()
+    const overlay = await opening.overlay(parts)
+    return { ...parts, overlay, image: options.image, release }
   } catch (error) {
     await release()
     throw fileError(error, options.path)
@@ -96,7 +99,7 @@ function storageOf({ handle, path, size, kind }: HeldFile): FileStorage {
   return new FileStorage(handle.fd, path, size, kind)
 }
 
-type Opened = Omit<DiskParts, 'image' | 'release'>
+type Opened = Omit<DiskParts, 'image' | 'release' | 'overlay'>
 
 interface Previous {
   readonly generation: number
@@ -158,6 +161,27 @@ class Opening {
     const isOurs = file.kind === 'file' && file.size === found.superblock.image.size
     const settle = isOurs ? () => file.handle.truncate(image.size) : undefined
     return { ...switched, target, blank: false, settle }
+  }
+
+  /** Empty room for writes that are discarded; undefined where they are kept. */
+  async overlay({ target, metadata }: Opened): Promise<Storage | undefined> {
+    const { path, metadataPath, image, writes } = this.#options
+    if (writes !== 'discard') return undefined
+    const { superblock, regions } = metadata
+    const size = wholePages(image.size)
+    if (metadataPath === undefined && this.#held[0]?.kind === 'device') {
+      const start = (superblock.metadataOffset || size) + regions.endOffset
+      const room = Math.floor(target.size / pageBytes) * pageBytes - pageBytes - start
+      if (room >= Math.min(limits.overlayBytesMin, size)) return sectionOf(target, start, room)
+      throw new BootswarmError(
+        'ERR_TARGET_TOO_SMALL',
+        `${path} has ${Math.max(0, room)} bytes left for writes that are discarded; keep the metadata, and them, in a file with --metadata`
+      )
+    }
+    const file = await this.#hold(`${metadataPath ?? sidePath(path)}.overlay`, 0o600)
+    await file.handle.truncate(0)
+    await file.handle.truncate(size)
+    return storageOf({ ...file, size })
   }
 
   #besideFile(side: string): NewPlace {

@@ -13,6 +13,7 @@ import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
 import { openTarget, peekTarget } from './opening.ts'
 import type { OpenOptions, PeekResult } from './opening.ts'
+import { Overlay } from './overlay.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
@@ -33,6 +34,8 @@ export interface DiskParts {
   readonly relocating?: Relocating
   /** To be called when they have been. */
   readonly settle?: () => Promise<void>
+  /** Where the machine's writes go to be forgotten; undefined where they are kept. */
+  readonly overlay?: Storage
   /** Lets go of the files. */
   readonly release: () => Promise<void>
 }
@@ -66,6 +69,7 @@ export class TargetDisk implements BlockDevice {
   readonly #demand: Demand
   readonly #recorder: Recorder
   readonly #writer: ChunkWriter
+  readonly #overlay: Overlay | undefined
   #reusedBytes = 0
   #underWay = 0
   #idle: PromiseWithResolvers<void> | undefined
@@ -78,6 +82,7 @@ export class TargetDisk implements BlockDevice {
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder(states, parts.target, parts.metadata, context.logger)
+    this.#overlay = parts.overlay && new Overlay(this, parts.overlay, 'the target disk')
     this.#writer = new ChunkWriter({
       states,
       locks: this.#locks,
@@ -114,6 +119,11 @@ export class TargetDisk implements BlockDevice {
     await metadata.begin(() => disk.#recorder.capture())
     await disk.#relocate(context.logger)
     return disk
+  }
+
+  /** What the machine is to see: this disk, or what is written over it until the next start. */
+  get device(): BlockDevice {
+    return this.#overlay ?? this
   }
 
   /** Plain bytes of an earlier deployment, or of whatever was there, that could be used again. */
