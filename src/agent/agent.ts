@@ -12,6 +12,7 @@ import {
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { Completion } from './completion.ts'
+import { ControlSocket, parseControlAddress } from './control-socket.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
@@ -54,6 +55,7 @@ export class Agent {
   #session: Session | undefined
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #control: ControlSocket | undefined
   #scanSaidAt = 0
   #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
@@ -64,6 +66,7 @@ export class Agent {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
     this.#nbdAddress = parseNbdAddress(options.nbd)
+    if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
     // Whoever awaits them decides; nobody awaiting is no crash.
     this.failed.promise.catch(() => {})
@@ -88,6 +91,7 @@ export class Agent {
     if (found !== undefined) await keepManifest(this.#disk, found.rootBytes, whole?.pages)
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
+    await this.#listenToMachine()
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -99,6 +103,7 @@ export class Agent {
     this.#reporter?.stop()
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
+    await this.#control?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -188,10 +193,32 @@ export class Agent {
     const description = `bootswarm image ${imageCidText(image.imageId)}`
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device: this.#disk.device, readOnly: false }],
+      exports: [
+        { name: '', description, device: this.#disk.device, readOnly: this.#disk.handedOver }
+      ],
       insecure,
       logger
     })
+  }
+
+  async #listenToMachine(): Promise<void> {
+    const { control, logger } = this.#options
+    if (control === undefined) return
+    const disk = this.#disk
+    const handlers = {
+      status: () => ({ complete: disk.markedComplete, handedOver: disk.handedOver }),
+      prepare: () => disk.prepareHandOver(),
+      seal: () => disk.handOver(),
+      release: () => this.#release()
+    }
+    this.#control = await ControlSocket.start(control, handlers, logger)
+  }
+
+  /** The machine has its disk; what is left to do here is to serve peers. */
+  async #release(): Promise<void> {
+    await this.#disk.handOver()
+    await this.#nbd?.close()
+    this.#emit({ event: 'handed-over', seconds: seconds() })
   }
 
   /** From here on the machine can work; the rest happens behind its back. */

@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly scan?: boolean
   /** What becomes of the machine's writes; `keep` by default. */
   readonly writes?: WritesMode
+  /** `unix:PATH`: where the machine's own root can ask for the disk (docs/hand-over.md). */
+  readonly control?: string
   /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
   readonly shareMs?: number
   readonly tuning?: Tuning

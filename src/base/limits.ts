@@ -117,6 +117,9 @@ export const limits = {
   // Control.
   /** Manifests that a seed keeps in memory: 40 bytes a chunk. */
   manifestsHeldMax: 8,
+  /** Of an agent's control socket: a hand-over and somebody who looks on; a request is one word. */
+  controlClientsMax: 8,
+  controlLineBytesMax: 256,
   controlRequestMs: 5_000,
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */

@@ -25,6 +25,7 @@ interface AgentCommand extends TuningOptions {
   readonly redeploy?: boolean
   readonly scan?: boolean
   readonly force?: boolean
+  readonly control?: string
   readonly insecure?: boolean
   readonly json?: boolean
 }
@@ -49,6 +50,7 @@ export function register(program: Command): void {
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
+    .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
     .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
@@ -146,6 +148,9 @@ function sayToPeople(): (event: AgentEvent) => void {
           `every chunk is here after ${event.seconds} s: ${formatBytes(event.bytesFromSeed)} from seeds, ` +
             `${formatBytes(event.bytesFromPeers)} from peers; verifying`
         )
+        return
+      case 'handed-over':
+        printLine('the machine has its disk: the NBD socket is closed')
         return
       case 'unshared':
         printLine(`the disk is complete and no longer shared with peers, as --share asked`)

@@ -12,9 +12,9 @@ import { FileStorage, sectionOf } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
-import type { DiskParts } from './target-disk.ts'
-import { hold, holdsNothing, kindAt, look } from './target-files.ts'
-import type { HeldFile } from './target-files.ts'
+import type { DiskParts } from './disk-parts.ts'
+import { hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
+import type { HeldFile, HoldOptions } from './target-files.ts'
 
 export interface OpenOptions {
   /** A file, made if absent, or a block device. */
@@ -54,13 +54,16 @@ export interface PeekResult {
 export async function openTarget(options: OpenOptions): Promise<DiskParts> {
   const held: HeldFile[] = []
   const release = async (): Promise<void> => {
-    for (const file of held.splice(0)) await file.handle.close()
+    for (const file of held.splice(0)) await letGo(file)
   }
   try {
     const opening = new Opening(options, held)
     const parts = await opening.open()
     const overlay = await opening.overlay(parts)
-    return { ...parts, overlay, image: options.image, release }
+    const unclaim = async (): Promise<void> => {
+      for (const file of held) await file.unclaim()
+    }
+    return { ...parts, overlay, unclaim, image: options.image, release }
   } catch (error) {
     await release()
     throw fileError(error, options.path)
@@ -99,7 +102,7 @@ function storageOf({ handle, path, size, kind }: HeldFile): FileStorage {
   return new FileStorage(handle.fd, path, size, kind)
 }
 
-type Opened = Omit<DiskParts, 'image' | 'release' | 'overlay'>
+type Opened = Omit<DiskParts, 'image' | 'release' | 'overlay' | 'unclaim'>
 
 interface Previous {
   readonly generation: number
@@ -121,7 +124,7 @@ class Opening {
     if (metadataPath !== undefined && resolve(metadataPath) === resolve(path)) {
       throw new BootswarmError('ERR_USAGE', `--metadata ${path} is the target disk itself`)
     }
-    const file = await this.#hold(path, 0o644)
+    const file = await this.#holdTarget()
     // A file of ours grows when another image needs it.
     const mayGrow = file.kind === 'file' && (file.size === 0 || this.#options.redeploy === true)
     if (file.size < image.size && !mayGrow) {
@@ -201,8 +204,17 @@ class Opening {
     }
   }
 
-  async #hold(path: string, mode: number): Promise<HeldFile> {
-    const file = await hold(path, mode)
+  /** A disk that the machine has taken over is looked at only, whoever else uses it. */
+  async #holdTarget(): Promise<HeldFile> {
+    const { path, metadataPath, force, redeploy: redeploys } = this.#options
+    const pinned = await peekTarget(path, metadataPath).catch(() => undefined)
+    const takes = force === true || redeploys === true
+    const readOnly = pinned?.handedOver === true && !takes
+    return this.#hold(path, 0o644, { readOnly })
+  }
+
+  async #hold(path: string, mode: number, options?: HoldOptions): Promise<HeldFile> {
+    const file = await hold(path, mode, options)
     this.#held.push(file)
     return file
   }
@@ -216,7 +228,8 @@ class Opening {
     if (kind === 'device') {
       throw new BootswarmError('ERR_USAGE', `--metadata ${side} is a device; name a file`)
     }
-    const sideFile = await this.#hold(side, 0o600)
+    const { readOnly } = this.#held[0] ?? {}
+    const sideFile = await this.#hold(side, 0o600, { readOnly })
     const search = await searchFile(storageOf(sideFile), side)
     if (search.kind !== 'absent' || search.zero) return this.#usable(search)
     const message = `${side} is no disk metadata; name another file with --metadata, or --force`

@@ -1,6 +1,8 @@
+import { BootswarmError } from '../base/index.ts'
 import type { ChunkId, Logger } from '../base/index.ts'
 import { chunkIdOf, plainFrame, verifiedPlain } from '../image/index.ts'
 import type { ChunkStates } from './chunk-states.ts'
+import type { DiskParts } from './disk-parts.ts'
 import type { JournalRecord } from './journal-format.ts'
 import type { Metadata } from './metadata.ts'
 import { MoveOrder } from './move-order.ts'
@@ -20,6 +22,25 @@ export interface RelocationParts {
   readonly names: ChunkNames
   readonly logger: Logger
   readonly onScan?: (progress: ScanProgress) => void
+}
+
+/** Does what a disk still has to do before it is used; resolves to the plain bytes used again. */
+export async function relocate(
+  { target, metadata, relocating, settle }: DiskParts,
+  states: ChunkStates,
+  logger: Logger
+): Promise<number> {
+  let bytes = relocating?.keptBytes ?? 0
+  if (metadata.superblock.relocating) {
+    if (relocating === undefined) {
+      throw new BootswarmError('ERR_INTERNAL', 'a disk was opened without what it has to reuse')
+    }
+    const { names, onScan } = relocating.reuse
+    const relocation = new Relocation({ states, target, metadata, names, logger, onScan })
+    bytes += await relocation.run(relocating.moves)
+  }
+  await settle?.()
+  return bytes
 }
 
 /** Chunks that are made durable together. */

@@ -1,63 +1,23 @@
 import { BootswarmError, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Frame, Logger } from '../base/index.ts'
+import type { BlockDevice, Clock, Frame } from '../base/index.ts'
 import { AsideArea } from './aside.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
-import type { ServableEvents } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
-import type { DemandEvents } from './demand.ts'
-import type { ImageLayout } from './format.ts'
-import type { Metadata } from './metadata.ts'
+import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
 import { openTarget, peekTarget } from './opening.ts'
-import type { OpenOptions, PeekResult } from './opening.ts'
+import type { PeekResult } from './opening.ts'
+import { notOurs, requireComplete } from './hand-over.ts'
 import { Overlay } from './overlay.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
-import type { Storage } from './storage.ts'
-import type { Relocating } from './redeploying.ts'
-import { Relocation } from './relocation.ts'
+import { relocate } from './relocation.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
 import { zeroTarget } from './zeroing.ts'
-
-/** What a disk stands on once its files are open. */
-export interface DiskParts {
-  readonly image: ImageLayout
-  readonly target: Storage
-  readonly metadata: Metadata
-  /** Every block that the metadata does not know reads as zeros from the target. */
-  readonly blank: boolean
-  /** Chunks of an earlier image have to be moved before the disk can be used. */
-  readonly relocating?: Relocating
-  /** To be called when they have been. */
-  readonly settle?: () => Promise<void>
-  /** Where the machine's writes go to be forgotten; undefined where they are kept. */
-  readonly overlay?: Storage
-  /** Lets go of the files. */
-  readonly release: () => Promise<void>
-}
-
-export interface DiskContext extends DemandEvents, ServableEvents {
-  readonly logger: Logger
-  readonly clock?: Clock
-}
-
-export interface TargetDiskOptions extends OpenOptions, DiskContext {}
-
-export interface DiskProgress {
-  readonly chunkCount: number
-  /** Chunks of which nothing is still to be fetched. */
-  readonly presentChunks: number
-  /** Bytes in blocks that the machine wrote. */
-  readonly machineWrittenBytes: number
-  /** Bytes of the aside area that are in use. */
-  readonly asideBytes: number
-  /** Chunks whose pristine frame there was no room for: they are not served. */
-  readonly asideGivenUp: number
-}
 
 /** The image growing on a machine's own disk, under the machine's reads and writes. */
 export class TargetDisk implements BlockDevice {
@@ -71,6 +31,9 @@ export class TargetDisk implements BlockDevice {
   readonly #writer: ChunkWriter
   readonly #overlay: Overlay | undefined
   #reusedBytes = 0
+  /** Nothing is written any more; with `closing`, a hand-over is being made durable. */
+  #handedOver: boolean
+  #closing = false
   #underWay = 0
   #idle: PromiseWithResolvers<void> | undefined
   #closed: Promise<void> | undefined
@@ -82,6 +45,7 @@ export class TargetDisk implements BlockDevice {
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder(states, parts.target, parts.metadata, context.logger)
+    this.#handedOver = parts.metadata.superblock.handedOver
     this.#overlay = parts.overlay && new Overlay(this, parts.overlay, 'the target disk')
     this.#writer = new ChunkWriter({
       states,
@@ -116,8 +80,9 @@ export class TargetDisk implements BlockDevice {
     const aside = new AsideArea(metadata, context.logger)
     const states = new ChunkStates(image, await metadata.readRecorded(), aside, blank, context)
     const disk = new TargetDisk(parts, states, context)
+    if (metadata.superblock.handedOver) return disk
     await metadata.begin(() => disk.#recorder.capture())
-    await disk.#relocate(context.logger)
+    disk.#reusedBytes = await relocate(parts, states, context.logger)
     return disk
   }
 
@@ -129,20 +94,6 @@ export class TargetDisk implements BlockDevice {
   /** Plain bytes of an earlier deployment, or of whatever was there, that could be used again. */
   get reusedBytes(): number {
     return this.#reusedBytes
-  }
-
-  async #relocate(logger: Logger): Promise<void> {
-    const { target, metadata, relocating, settle } = this.#parts
-    if (relocating !== undefined) this.#reusedBytes = relocating.keptBytes
-    if (metadata.superblock.relocating) {
-      if (relocating === undefined) {
-        throw new BootswarmError('ERR_INTERNAL', 'a disk was opened without what it has to reuse')
-      }
-      const { names, onScan } = relocating.reuse
-      const parts = { states: this.#states, target, metadata, names, logger, onScan }
-      this.#reusedBytes += await new Relocation(parts).run(relocating.moves)
-    }
-    await settle?.()
   }
 
   /** What a target's metadata pins, without opening it; undefined if there is none. Errors as `open`. */
@@ -162,8 +113,12 @@ export class TargetDisk implements BlockDevice {
     })
   }
 
-  /** Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL. */
+  /**
+   * Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL, and
+   * ERR_HAND_OVER once the disk is the machine's own.
+   */
   write(offset: number, data: Uint8Array): Promise<void> {
+    if (this.#handedOver || this.#closing) return Promise.reject(notOurs())
     return this.#run(async () => {
       const range = { offset, length: data.length }
       const { block, count } = blocksOf(range)
@@ -185,7 +140,7 @@ export class TargetDisk implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#run(() => this.#recorder.flush())
+    return this.#change(() => this.#recorder.flush(), undefined)
   }
 
   /**
@@ -199,12 +154,13 @@ export class TargetDisk implements BlockDevice {
       const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
       return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
     }
-    return this.#run(() => this.#writer.place(position, plain, frame))
+    return this.#change(() => this.#writer.place(position, plain, frame), false)
   }
 
   /** The manifest says that the chunk is all zeros: it reads so at once, `finish` makes it so. */
   placeZero(position: number): void {
-    if (this.#closed !== undefined || !this.#states.zero.set(position, true)) return
+    if (this.#closed !== undefined || this.#handedOver) return
+    if (!this.#states.zero.set(position, true)) return
     this.#recorder.zeroKnown(position)
     this.#states.refresh(position)
     this.#demand.wake(position, true)
@@ -212,7 +168,7 @@ export class TargetDisk implements BlockDevice {
 
   /** Still to be fetched: blocks are missing, or it has to be put aside. */
   needs(position: number): boolean {
-    return this.#states.needs(position)
+    return !this.#handedOver && this.#states.needs(position)
   }
 
   /** `pristine` would have it. True for zero chunks. */
@@ -259,7 +215,7 @@ export class TargetDisk implements BlockDevice {
 
   /** No chunk is needed any more. */
   get complete(): boolean {
-    return this.#states.neededCount === 0
+    return this.#handedOver || this.#states.neededCount === 0
   }
 
   /** `markComplete` was called once, in this run or an earlier one. */
@@ -269,11 +225,11 @@ export class TargetDisk implements BlockDevice {
 
   /** When complete: writes the zeros that so far are only promised, and flushes. May be repeated. */
   finish(signal?: AbortSignal): Promise<void> {
-    return this.#run(async () => {
+    return this.#change(async () => {
       const { target, metadata } = this.#parts
       await zeroTarget({ states: this.#states, locks: this.#locks, target, metadata }, signal)
       await this.#recorder.flush()
-    })
+    }, undefined)
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
@@ -296,7 +252,7 @@ export class TargetDisk implements BlockDevice {
         map.mark(block, count, masks.pristine, blockStates.missing)
         aside.forget(position)
         this.#states.refresh(position)
-        await this.#parts.metadata.checkpoint()
+        if (!this.#handedOver) await this.#parts.metadata.checkpoint()
       })
     )
   }
@@ -307,12 +263,12 @@ export class TargetDisk implements BlockDevice {
 
   /** Keeps the agent's own blob, at most `limits.identityBytesMax`; durable when it resolves. */
   setIdentity(identity: Uint8Array): Promise<void> {
-    return this.#run(() => this.#parts.metadata.setIdentity(identity))
+    return this.#change(() => this.#parts.metadata.setIdentity(identity), undefined)
   }
 
   /** Keeps a block of the image's manifest: slot 0 its root, slot n + 1 page n. Durable. */
   keepManifestBlock(slot: number, block: Uint8Array): Promise<void> {
-    return this.#run(() => this.#parts.metadata.keepManifestBlock(slot, block))
+    return this.#change(() => this.#parts.metadata.keepManifestBlock(slot, block), undefined)
   }
 
   /** Undefined if it was never kept, or not whole; the caller checks its hash. */
@@ -322,7 +278,40 @@ export class TargetDisk implements BlockDevice {
 
   /** Records for good that the whole disk was present and verified. */
   markComplete(): Promise<void> {
-    return this.#run(() => this.#parts.metadata.markComplete())
+    return this.#change(() => this.#parts.metadata.markComplete(), undefined)
+  }
+
+  /** The machine uses the disk without the agent; it is only read here, and what is read may be old. */
+  get handedOver(): boolean {
+    return this.#handedOver
+  }
+
+  /**
+   * The first step of a hand-over (docs/hand-over.md): lets others claim the device. May be repeated.
+   * ERR_HAND_OVER if the disk is not complete, or holds writes that are to be discarded.
+   */
+  async prepareHandOver(): Promise<void> {
+    if (this.#handedOver) return
+    requireComplete(this.markedComplete, this.#overlay?.usedBytes ?? 0)
+    await this.#parts.unclaim?.()
+  }
+
+  /**
+   * The machine has stopped using this disk through us: what it wrote is made durable, and then that
+   * the disk is its own. Writes are refused from the call on, unless it fails. May be repeated.
+   */
+  async handOver(): Promise<void> {
+    await this.prepareHandOver()
+    this.#closing = true
+    try {
+      await this.#settled()
+      await this.flush()
+      await this.#change(() => this.#parts.metadata.markHandedOver(), undefined)
+      this.#recorder.stop()
+      this.#handedOver = true
+    } finally {
+      this.#closing = false
+    }
   }
 
   /** Who waits is turned away with ERR_STOPPED; the rest is finished and flushed. */
@@ -332,11 +321,9 @@ export class TargetDisk implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#demand.close(stopped())
-    if (this.#underWay > 0) {
-      this.#idle = Promise.withResolvers<void>()
-      await this.#idle.promise
-    }
+    await this.#settled()
     try {
+      if (this.#handedOver) return
       await this.#recorder.flush()
       this.#recorder.stop()
       await this.#parts.metadata.close(this.#states.blank)
@@ -346,13 +333,28 @@ export class TargetDisk implements BlockDevice {
     }
   }
 
+  /** Nothing is under way any more. */
+  async #settled(): Promise<void> {
+    if (this.#underWay === 0) return
+    this.#idle ??= Promise.withResolvers<void>()
+    await this.#idle.promise
+  }
+
+  /** For what changes the disk: once the machine has it, nothing does. */
+  #change<T>(job: () => Promise<T>, otherwise: T): Promise<T> {
+    return this.#handedOver ? Promise.resolve(otherwise) : this.#run(job)
+  }
+
   async #run<T>(job: () => Promise<T>): Promise<T> {
     if (this.#closed !== undefined) throw stopped()
     this.#underWay++
     try {
       return await job()
     } finally {
-      if (--this.#underWay === 0) this.#idle?.resolve()
+      if (--this.#underWay === 0) {
+        this.#idle?.resolve()
+        this.#idle = undefined
+      }
     }
   }
 

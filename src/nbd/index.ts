@@ -3,3 +3,4 @@ export { formatNbdAddress, nbdUri, parseNbdAddress, type NbdAddress } from './ad
 export type { NbdExport } from './exports.ts'
 export type { NbdLimits } from './nbd-limits.ts'
 export { checkNbdAddress, startNbdServer, type NbdServer, type NbdServerOptions } from './server.ts'
+export { listen, type Listening } from './listener.ts'

@@ -129,6 +129,10 @@ export const eventCatalogue = {
     },
     present: { meaning: 'Every chunk has been hashed and written.', fields: finished },
     complete: { meaning: 'The disk is complete and verified.', fields: finished },
+    'handed-over': {
+      meaning: 'The machine uses its disk directly from now on; the NBD socket is closed.',
+      fields: { seconds }
+    },
     unshared: {
       meaning: 'The disk is complete and peers are not served any more, as --share asked.',
       fields: { seconds }

@@ -1,0 +1,46 @@
+import type { Clock, Logger } from '../base/index.ts'
+import type { ServableEvents } from './chunk-states.ts'
+import type { DemandEvents } from './demand.ts'
+import type { ImageLayout } from './format.ts'
+import type { Metadata } from './metadata.ts'
+import type { OpenOptions } from './opening.ts'
+import type { Relocating } from './redeploying.ts'
+import type { Storage } from './storage.ts'
+
+/** What a disk stands on once its files are open. */
+export interface DiskParts {
+  readonly image: ImageLayout
+  readonly target: Storage
+  readonly metadata: Metadata
+  /** Every block that the metadata does not know reads as zeros from the target. */
+  readonly blank: boolean
+  /** Chunks of an earlier image have to be moved before the disk can be used. */
+  readonly relocating?: Relocating
+  /** To be called when they have been. */
+  readonly settle?: () => Promise<void>
+  /** Where the machine's writes go to be forgotten; undefined where they are kept. */
+  readonly overlay?: Storage
+  /** Gives up the sole right to a device, and goes on using it: the machine is to have it. */
+  readonly unclaim?: () => Promise<void>
+  /** Lets go of the files. */
+  readonly release: () => Promise<void>
+}
+
+export interface DiskContext extends DemandEvents, ServableEvents {
+  readonly logger: Logger
+  readonly clock?: Clock
+}
+
+export interface TargetDiskOptions extends OpenOptions, DiskContext {}
+
+export interface DiskProgress {
+  readonly chunkCount: number
+  /** Chunks of which nothing is still to be fetched. */
+  readonly presentChunks: number
+  /** Bytes in blocks that the machine wrote. */
+  readonly machineWrittenBytes: number
+  /** Bytes of the aside area that are in use. */
+  readonly asideBytes: number
+  /** Chunks whose pristine frame there was no room for: they are not served. */
+  readonly asideGivenUp: number
+}
