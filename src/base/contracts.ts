@@ -42,6 +42,28 @@ export interface BlockDevice {
   write(offset: number, data: Uint8Array): Promise<void>
   /** Resolves when every write that had resolved before the call is on stable storage. */
   flush(): Promise<void>
+  /**
+   * What is known of a range of at least one byte without reading it: runs from `offset` on, each of
+   * at least one byte, at least one of them; they may end before the range does, never after it.
+   */
+  extents?(offset: number, length: number, signal?: AbortSignal): Promise<readonly Extent[]>
+  /** Makes a range read as zeros, faster than by writing them. */
+  zero?(offset: number, length: number): Promise<void>
+  /** The bytes of a range are not needed any more: what they read as afterwards is anybody's guess. */
+  trim?(offset: number, length: number): Promise<void>
+  /** Brings a range near, so that it can be read at once; resolves when it is. */
+  prefetch?(offset: number, length: number, signal?: AbortSignal): Promise<void>
+}
+
+/** A run of a device's bytes of which the same is known. */
+export interface Extent {
+  readonly length: number
+  /** It reads as zeros. */
+  readonly zero: boolean
+  /** Nothing is kept for it on the device. */
+  readonly hole: boolean
+  /** Here as the image has it, to be fetched first, or here as the machine wrote it. */
+  readonly presence: 'local' | 'remote' | 'written'
 }
 
 /** Lower is sooner: somebody waits for it, it is soon to be read, it is the rest of the stream. */

@@ -60,6 +60,12 @@ export const limits = {
   overlayBytesMin: 16 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
   journalIntervalMs: 1_000,
+  /** Blocks written by the machine and not recorded yet, of which checksums are kept: 64 MiB. */
+  unrecordedBlocksMax: 16_384,
+  /** Chunks that are marked as about to be written into at once: a flush each 8 MiB. */
+  touchedChunks: 64,
+  /** Runs in one answer to what is where: a client that wants more asks again. */
+  extentsMax: 4_096,
   /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */
   journalBytes: 8 * MiB,
   /** The agent's own blob in the disk metadata: machine key, certificate, peers it knew. */

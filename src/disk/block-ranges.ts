@@ -46,3 +46,19 @@ export function partsOf({ offset, length }: ByteRange, chunkSize: number): Chunk
   }
   return parts
 }
+
+/** The whole blocks of a range, if it has any, and what is left of it at its ends. */
+export function wholeBlocks(
+  { offset, length }: ByteRange,
+  size: number
+): { inner: ByteRange | undefined; edges: ByteRange[] } {
+  const end = offset + length
+  const first = Math.ceil(offset / blockBytes) * blockBytes
+  const last = end === size ? end : Math.floor(end / blockBytes) * blockBytes
+  if (last <= first) return { inner: undefined, edges: length > 0 ? [{ offset, length }] : [] }
+  const edges = [
+    { offset, length: first - offset },
+    { offset: last, length: end - last }
+  ].filter(edge => edge.length > 0)
+  return { inner: { offset: first, length: last - first }, edges }
+}

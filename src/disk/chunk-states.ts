@@ -3,8 +3,13 @@ import type { AsideArea } from './aside.ts'
 import { Bitmap } from './bitmap.ts'
 import type { ImageLayout, Snapshot } from './format.ts'
 import type { JournalRecord } from './journal-format.ts'
-import type { Recorded } from './metadata.ts'
 import { blockStates, masks, PresenceMap } from './presence-map.ts'
+
+/** What of the records of an earlier run is true. */
+export interface KnownStates {
+  readonly snapshot: Snapshot | undefined
+  readonly records: readonly JournalRecord[]
+}
 
 export interface ServableEvents {
   /** The chunk's pristine bytes can now be had from `pristine`. */
@@ -23,28 +28,32 @@ export class ChunkStates {
   readonly map: PresenceMap
   readonly zero: Bitmap
   readonly givenUp: Bitmap
+  /** See `Snapshot.touched`. */
+  readonly touched: Bitmap
   readonly aside: AsideArea
   readonly #servable: Bitmap
   readonly #needed: Bitmap
   readonly #events: ServableEvents
+  readonly #crashed: boolean
   #blank: boolean
   #spoilCount = 0
 
   /** ERR_METADATA_CORRUPT if what was recorded does not fit the image. */
   constructor(
     image: ImageLayout,
-    recorded: Recorded,
+    { snapshot, records }: KnownStates,
     aside: AsideArea,
-    blank: boolean,
+    { blank, crashed }: { readonly blank: boolean; readonly crashed: boolean },
     events: ServableEvents = {}
   ) {
-    const { snapshot, records } = recorded
     this.image = image
     this.aside = aside
     this.#blank = blank
+    this.#crashed = crashed
     this.map = new PresenceMap(image, snapshot?.map)
     this.zero = new Bitmap(image.chunkCount, snapshot?.zero)
     this.givenUp = new Bitmap(image.chunkCount, snapshot?.givenUp)
+    this.touched = new Bitmap(image.chunkCount, snapshot?.touched)
     this.#servable = new Bitmap(image.chunkCount)
     this.#needed = new Bitmap(image.chunkCount)
     for (const entry of snapshot?.asides ?? []) this.#apply({ kind: 'aside', entry })
@@ -90,6 +99,19 @@ export class ChunkStates {
     return this.map.chunkStates(position) === masks.pristine
   }
 
+  /**
+   * Blocks of the chunk that count as pristine may hold what the machine wrote: it was about to, and
+   * then there was a crash.
+   */
+  mayHideWrites(position: number): boolean {
+    return this.#crashed && this.touched.has(position)
+  }
+
+  /** Whatever is not the machine's reads as zeros. */
+  isZeroStill(position: number): boolean {
+    return this.zero.has(position) && !this.mayHideWrites(position)
+  }
+
   /** A machine's write into it has to wait until its pristine frame has been put aside. */
   owesAside(position: number): boolean {
     return (
@@ -127,6 +149,7 @@ export class ChunkStates {
       map: this.map.bytes.slice(),
       zero: this.zero.bytes,
       givenUp: this.givenUp.bytes,
+      touched: this.touched.bytes,
       asides: this.aside.entries
     }
   }
@@ -138,13 +161,15 @@ export class ChunkStates {
         this.map.mark(record.block, record.count, masks.missing, blockStates.pristine)
         return
       case 'machine':
+      case 'checked':
         this.#check(record.block + record.count <= this.map.blockCount)
         this.map.mark(record.block, record.count, 0b1111, blockStates.machine)
         return
       case 'zero':
+      case 'touched':
         this.#check(record.position + record.count <= this.image.chunkCount)
         for (let index = 0; index < record.count; index++) {
-          this.zero.set(record.position + index, true)
+          this[record.kind].set(record.position + index, true)
         }
         return
       case 'aside':

@@ -1,5 +1,4 @@
 import type { Frame, Logger } from '../base/index.ts'
-import { encodeFrame } from '../image/index.ts'
 import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
@@ -18,6 +17,7 @@ export interface ChunkWriterParts {
   readonly target: Storage
   readonly metadata: Metadata
   readonly logger: Logger
+  readonly encodeFrame: (plain: Uint8Array) => Promise<Frame>
   readonly onNeed: DemandEvents['onNeed']
 }
 
@@ -33,8 +33,11 @@ export class ChunkWriter {
     this.#parts = parts
   }
 
-  /** The machine writes into one chunk. Waits for the chunk where a block is missing and not all written. */
-  async write(part: ChunkPart, data: Uint8Array): Promise<void> {
+  /**
+   * The machine writes into one chunk (`undefined`: zeros, whole blocks). Waits for the chunk where a
+   * block is missing and not all written.
+   */
+  async write(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
     const { states, locks, demand } = this.#parts
     for (let done = false; !done;) {
       const blocked = (): boolean =>
@@ -59,7 +62,7 @@ export class ChunkWriter {
       demand.wake(position, true)
       const written = (states.map.chunkStates(position) & masks.written) !== 0
       const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
-      if (keep) await this.#putAside(position, frame ?? (await encodeFrame(plain)))
+      if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
       states.refresh(position)
       return true
     })
@@ -86,20 +89,29 @@ export class ChunkWriter {
     else recorder.placed(position)
   }
 
-  async #writeLocked(part: ChunkPart, data: Uint8Array): Promise<void> {
+  async #writeLocked(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
     const { states, recorder, demand } = this.#parts
     const { map } = states
     const { position } = part
+    const blocks = blocksOf(part)
     if (states.owesAside(position)) await this.#putAsideFromDisk(position)
+    if (map.any(blocks.block, blocks.count, masks.pristine) && !recorder.isUnrecorded(position)) {
+      await recorder.touch(position)
+    }
     const untouched = (map.chunkStates(position) & masks.written) === 0
-    await this.#claimPristine(part)
     const filled = this.#filledUp(part, data)
-    const { block, count } = blocksOf(part)
-    if (map.any(block, count, masks.missing)) {
-      await this.#writeMissing(filled.offset, filled.data)
-      map.mark(block, count, masks.missing, blockStates.fresh)
-      recorder.wrote(position)
-    } else await this.#parts.target.write(filled.offset, filled.data)
+    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
+      await wait
+      wait = recorder.whenFree(blocks)
+    }
+    const missing = map.any(blocks.block, blocks.count, masks.missing)
+    const range = { offset: filled.offset, length: filled.data?.length ?? part.length }
+    try {
+      await recorder.write(range, filled.data)
+    } catch (error) {
+      if (missing) states.spoil()
+      throw error
+    }
     states.refresh(position)
     demand.wake(position, false)
     if (untouched && states.needs(position)) await this.#wantAside(position)
@@ -114,35 +126,12 @@ export class ChunkWriter {
     }
   }
 
-  /**
-   * Makes the pristine blocks of a range the machine's before their data changes. If they are
-   * recorded as pristine, the new record is written first: the bytes that a killed agent leaves must
-   * not count as the image's. If not, a crash makes them missing anyway.
-   */
-  async #claimPristine(part: ChunkPart): Promise<void> {
-    const { states, recorder, metadata } = this.#parts
-    const { map } = states
-    const { block, count } = blocksOf(part)
-    const runs = map.runs(block, count, masks.pristine)
-    if (runs.length === 0) return await metadata.settled()
-    if (recorder.isUnrecorded(part.position)) {
-      map.mark(block, count, masks.pristine, blockStates.fresh)
-      recorder.wrote(part.position)
-      return
-    }
-    map.mark(block, count, masks.pristine, blockStates.machine)
-    try {
-      await metadata.append(runs.map(run => ({ kind: 'machine', ...run })))
-    } catch (error) {
-      for (const run of runs) {
-        map.mark(run.block, run.count, masks.written, blockStates.pristine)
-      }
-      throw error
-    }
-  }
-
   /** The data of a write, with zeros around it where it begins or ends inside a zero block. */
-  #filledUp(part: ChunkPart, data: Uint8Array): { offset: number; data: Uint8Array } {
+  #filledUp(
+    part: ChunkPart,
+    data: Uint8Array | undefined
+  ): { offset: number; data: Uint8Array | undefined } {
+    if (data === undefined) return { offset: part.offset, data }
     const blocks = this.#missingEdges(part).map(block =>
       bytesOf({ block, count: 1 }, this.#parts.states.image.size)
     )
@@ -170,7 +159,7 @@ export class ChunkWriter {
     const { states, target } = this.#parts
     if (states.aside.full) return await this.#giveUp(position)
     const plain = await target.read(position * states.image.chunkSize, states.lengthOf(position))
-    await this.#putAside(position, await encodeFrame(plain))
+    await this.#putAside(position, await this.#parts.encodeFrame(plain))
   }
 
   async #putAside(position: number, frame: Frame): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Clock, Logger } from '../base/index.ts'
-import type { ServableEvents } from './chunk-states.ts'
+import type { Clock, Frame, Logger } from '../base/index.ts'
+import type { ChunkStates, ServableEvents } from './chunk-states.ts'
 import type { DemandEvents } from './demand.ts'
 import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
@@ -29,6 +29,10 @@ export interface DiskParts {
 export interface DiskContext extends DemandEvents, ServableEvents {
   readonly logger: Logger
   readonly clock?: Clock
+  /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
+  readonly settleMs?: number
+  /** How frames are made that are put aside; compressed by default. */
+  readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }
 
 export interface TargetDiskOptions extends OpenOptions, DiskContext {}
@@ -43,4 +47,14 @@ export interface DiskProgress {
   readonly asideBytes: number
   /** Chunks whose pristine frame there was no room for: they are not served. */
   readonly asideGivenUp: number
+}
+
+export function progressOf({ image, neededCount, map, aside, givenUp }: ChunkStates): DiskProgress {
+  return {
+    chunkCount: image.chunkCount,
+    presentChunks: image.chunkCount - neededCount,
+    machineWrittenBytes: map.writtenBytes,
+    asideBytes: aside.usedBytes,
+    asideGivenUp: givenUp.count
+  }
 }

@@ -9,7 +9,7 @@ export { pageBytes, wholePages }
 // The bytes of the disk metadata but for the journal's (journal-format.ts), tabled in
 // docs/disk-format.md. All integers are big-endian.
 
-export const metadataVersion = 1
+export const metadataVersion = 2
 
 /** What the disk has to know of an image; a manifest's root is one. */
 export interface ImageLayout {
@@ -35,6 +35,10 @@ export interface Superblock {
   readonly complete: boolean
   /** Closed cleanly, and every block that is not present reads as zeros from the target. */
   readonly blank: boolean
+  /** Closed in order; false while it is in use. */
+  readonly clean: boolean
+  /** It was not, once: see `Snapshot.touched`. */
+  readonly crashed: boolean
   /** What becomes of the machine's writes: discarded ones never reach the target (overlay.ts). */
   readonly writes: WritesMode
   /** Chunks of an earlier deployment may still have to be moved to where this image has them. */
@@ -59,9 +63,11 @@ const superblockMagic = Buffer.from('BSWMdisk', 'latin1')
 const identityMagic = 0x42535749
 const flagComplete = 1
 const flagBlank = 2
-const flagDiscard = 4
-const flagRelocating = 8
-const flagHandedOver = 16
+const flagClean = 4
+const flagCrashed = 8
+const flagDiscard = 16
+const flagRelocating = 32
+const flagHandedOver = 64
 const checkedBytes = 508
 const identityHeaderBytes = 16
 const identitySlotBytes = limits.identityBytesMax + pageBytes
@@ -93,10 +99,13 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   return bytes
 }
 
-function flagsOf({ complete, blank, writes, relocating, handedOver }: Superblock): number {
+function flagsOf(superblock: Superblock): number {
+  const { complete, blank, clean, crashed, writes, relocating, handedOver } = superblock
   return (
     (complete ? flagComplete : 0) |
     (blank ? flagBlank : 0) |
+    (clean ? flagClean : 0) |
+    (crashed ? flagCrashed : 0) |
     (writes === 'discard' ? flagDiscard : 0) |
     (relocating ? flagRelocating : 0) |
     (handedOver ? flagHandedOver : 0)
@@ -141,6 +150,8 @@ function superblockFields(bytes: Buffer): Superblock {
     labKey: new Uint8Array(bytes.subarray(64, 96)),
     complete: (flags & flagComplete) !== 0,
     blank: (flags & flagBlank) !== 0,
+    clean: (flags & flagClean) !== 0,
+    crashed: (flags & flagCrashed) !== 0,
     writes: (flags & flagDiscard) === 0 ? 'keep' : 'discard',
     relocating: (flags & flagRelocating) !== 0,
     handedOver: (flags & flagHandedOver) !== 0,
@@ -257,6 +268,11 @@ export interface Snapshot {
   readonly zero: Uint8Array
   /** One bit a chunk: its pristine frame could not be put aside. */
   readonly givenUp: Uint8Array
+  /**
+   * One bit a chunk: the machine may have written over pristine blocks of it. After a crash such a
+   * block may hold what the machine wrote though nothing else says so.
+   */
+  readonly touched: Uint8Array
   readonly asides: readonly AsideEntry[]
 }
 
@@ -266,21 +282,21 @@ export function mapBytesOf(size: number): number {
 
 function snapshotBytesMax(image: ImageLayout, asideCount: number): number {
   const bitmapBytes = Math.ceil(image.chunkCount / 8)
-  return mapBytesOf(image.size) + 2 * bitmapBytes + 4 + asideCount * asideEntryBytes
+  return mapBytesOf(image.size) + 3 * bitmapBytes + 4 + asideCount * asideEntryBytes
 }
 
-export function encodeSnapshot({ map, zero, givenUp, asides }: Snapshot): Buffer {
+export function encodeSnapshot({ map, zero, givenUp, touched, asides }: Snapshot): Buffer {
   const index = Buffer.alloc(4 + asides.length * asideEntryBytes)
   let at = index.writeUInt32BE(asides.length, 0)
   for (const entry of asides) at = writeAsideEntry(index, at, entry)
-  return Buffer.concat([map, zero, givenUp, index])
+  return Buffer.concat([map, zero, givenUp, touched, index])
 }
 
 /** The bytes have passed their checksum; undefined if they do not fit the image all the same. */
 export function decodeSnapshot(bytes: Buffer, image: ImageLayout): Snapshot | undefined {
   const mapBytes = mapBytesOf(image.size)
   const bitmapBytes = Math.ceil(image.chunkCount / 8)
-  const indexStart = mapBytes + 2 * bitmapBytes
+  const indexStart = mapBytes + 3 * bitmapBytes
   if (bytes.length < indexStart + 4) return undefined
   const count = bytes.readUInt32BE(indexStart)
   if (bytes.length !== indexStart + 4 + count * asideEntryBytes) return undefined
@@ -291,7 +307,8 @@ export function decodeSnapshot(bytes: Buffer, image: ImageLayout): Snapshot | un
   return {
     map: bytes.subarray(0, mapBytes),
     zero: bytes.subarray(mapBytes, mapBytes + bitmapBytes),
-    givenUp: bytes.subarray(mapBytes + bitmapBytes, indexStart),
+    givenUp: bytes.subarray(mapBytes + bitmapBytes, mapBytes + 2 * bitmapBytes),
+    touched: bytes.subarray(mapBytes + 2 * bitmapBytes, indexStart),
     asides
   }
 }

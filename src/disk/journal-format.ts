@@ -4,22 +4,41 @@ import type { AsideEntry } from './format.ts'
 
 // The bytes of the presence journal, tabled in docs/disk-format.md. Records only ever move a block
 // or chunk forward (missing, then pristine, then machine-written), so that any subset of the pages
-// that a crash leaves, in any order, is true.
+// that a crash leaves, in any order, is true; but for `checked` records, which are true if their page
+// is confirmed, or the blocks have the checksum.
 
 export type JournalRecord =
   | { readonly kind: 'pristine' | 'machine'; readonly block: number; readonly count: number }
-  | { readonly kind: 'zero'; readonly position: number; readonly count: number }
+  | CheckedRecord
+  | { readonly kind: 'zero' | 'touched'; readonly position: number; readonly count: number }
   | { readonly kind: 'aside'; readonly entry: AsideEntry }
   | { readonly kind: 'given-up'; readonly position: number }
 
+/** Blocks are the machine's; written at the same time as their data, so perhaps before it. */
+export interface CheckedRecord {
+  readonly kind: 'checked'
+  readonly block: number
+  readonly count: number
+  /** CRC-32 of the CRC-32s of the blocks, each big-endian. */
+  readonly crc: number
+}
+
 const pageMagic = 0x4253574a
-const headerBytes = 32
+const headerBytes = 40
 
 /** What a page has for records. */
 export const pageBodyBytes = pageBytes - headerBytes
 
-const types = { pristine: 1, machine: 2, zero: 3, aside: 4, 'given-up': 5 } as const
-const recordBytes = { pristine: 11, machine: 11, zero: 9, aside: 22, 'given-up': 5 } as const
+const kinds = ['pristine', 'machine', 'zero', 'aside', 'given-up', 'checked', 'touched'] as const
+const recordBytes = {
+  pristine: 11,
+  machine: 11,
+  zero: 9,
+  aside: 22,
+  'given-up': 5,
+  checked: 15,
+  touched: 9
+} as const
 
 /** Packs records into the bodies of pages, in order. */
 export class RecordPacker {
@@ -44,12 +63,17 @@ export class RecordPacker {
 }
 
 function writeRecord(bytes: Buffer, start: number, record: JournalRecord): number {
-  const at = bytes.writeUInt8(types[record.kind], start)
+  const at = bytes.writeUInt8(1 + kinds.indexOf(record.kind), start)
   switch (record.kind) {
     case 'pristine':
     case 'machine':
       return bytes.writeUInt32BE(record.count, bytes.writeUIntBE(record.block, at, 6))
+    case 'checked': {
+      const next = bytes.writeUInt32BE(record.count, bytes.writeUIntBE(record.block, at, 6))
+      return bytes.writeUInt32BE(record.crc, next)
+    }
     case 'zero':
+    case 'touched':
       return bytes.writeUInt32BE(record.count, bytes.writeUInt32BE(record.position, at))
     case 'aside':
       return writeAsideEntry(bytes, at, record.entry)
@@ -65,6 +89,16 @@ export interface PagePlace {
   readonly epoch: number
   /** Number of the page in its half. */
   readonly index: number
+  readonly confirmed: JournalMark
+}
+
+/**
+ * A place in the journal: all earlier epochs, and so many pages of this one. What is before a confirmed
+ * mark is on stable storage, and so is the data that its records speak of.
+ */
+export interface JournalMark {
+  readonly epoch: number
+  readonly pages: number
 }
 
 /** Writes one page into `page`, a zeroed buffer of `pageBytes`. */
@@ -74,6 +108,8 @@ export function encodePage(page: Buffer, place: PagePlace, body: Uint8Array): vo
   page.writeUInt32BE(place.epoch, 16)
   page.writeUInt32BE(place.index, 20)
   page.writeUInt16BE(body.length, 24)
+  page.writeUInt32BE(place.confirmed.epoch, 28)
+  page.writeUInt32BE(place.confirmed.pages, 32)
   page.set(body, headerBytes)
   page.writeUInt32BE(pageCrc(page, body.length), 4)
 }
@@ -93,6 +129,7 @@ export function decodePage(page: Buffer): JournalPage | undefined {
     instance: page.subarray(8, 16),
     epoch: page.readUInt32BE(16),
     index: page.readUInt32BE(20),
+    confirmed: { epoch: page.readUInt32BE(28), pages: page.readUInt32BE(32) },
     records
   }
 }
@@ -117,7 +154,12 @@ function readRecord(body: Buffer, at: number, kind: JournalRecord['kind']): Jour
     case 'pristine':
     case 'machine':
       return { kind, block: body.readUIntBE(at, 6), count: body.readUInt32BE(at + 6) }
+    case 'checked': {
+      const block = body.readUIntBE(at, 6)
+      return { kind, block, count: body.readUInt32BE(at + 6), crc: body.readUInt32BE(at + 10) }
+    }
     case 'zero':
+    case 'touched':
       return { kind, position: body.readUInt32BE(at), count: body.readUInt32BE(at + 4) }
     case 'aside':
       return { kind, entry: readAsideEntry(body, at) }
@@ -127,18 +169,5 @@ function readRecord(body: Buffer, at: number, kind: JournalRecord['kind']): Jour
 }
 
 function kindOf(type: number): JournalRecord['kind'] | undefined {
-  switch (type) {
-    case 1:
-      return 'pristine'
-    case 2:
-      return 'machine'
-    case 3:
-      return 'zero'
-    case 4:
-      return 'aside'
-    case 5:
-      return 'given-up'
-    default:
-      return undefined
-  }
+  return kinds[type - 1]
 }

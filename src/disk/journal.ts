@@ -2,7 +2,7 @@ import { BootswarmError } from '../base/index.ts'
 import { pageBytes } from './format.ts'
 import type { Regions } from './format.ts'
 import { encodePage, RecordPacker } from './journal-format.ts'
-import type { JournalRecord } from './journal-format.ts'
+import type { JournalMark, JournalRecord } from './journal-format.ts'
 import type { Storage } from './storage.ts'
 
 interface Batch {
@@ -31,7 +31,7 @@ export class Journal {
   #epoch: number
   #nextPage = 0
   #open: Batch | undefined
-  #last: Promise<void> | undefined
+  #confirmed: JournalMark
   #work: Promise<void> = Promise.resolve()
   #checkpoint: Promise<void> = Promise.resolve()
   #failure: BootswarmError | undefined
@@ -40,12 +40,14 @@ export class Journal {
     this.#options = options
     this.#pagesPerHalf = options.regions.journalHalfBytes / pageBytes
     this.#epoch = options.epoch
+    this.#confirmed = { epoch: options.epoch, pages: 0 }
   }
 
   /**
    * Resolves when the records are written, not yet synced. Whatever the records say must be true from
    * the call on, since a checkpoint at any later moment takes it from memory. After one failure every
-   * append fails: a record that is not there must not be thought to be.
+   * append fails: a record that is not there must not be thought to be. Without records a page is
+   * written all the same, to state what is confirmed.
    */
   append(records: Iterable<JournalRecord>): Promise<void> {
     const batch = (this.#open ??= this.#newBatch())
@@ -53,9 +55,14 @@ export class Journal {
     return batch.written
   }
 
-  /** Resolves when all that was appended so far is written; undefined when it is already. */
-  settled(): Promise<void> | undefined {
-    return this.#last
+  /** The end of what has been written. */
+  mark(): JournalMark {
+    return { epoch: this.#epoch, pages: this.#nextPage }
+  }
+
+  /** All before the mark, and the data of its records, is on stable storage; the next page says so. */
+  confirm(mark: JournalMark): void {
+    this.#confirmed = mark
   }
 
   /** Resolves when a checkpoint that began after the call is durable. */
@@ -75,13 +82,8 @@ export class Journal {
     const written = this.#enqueue(() => {
       this.#open = undefined
       packer.finish()
-      return this.#write(packer.bodies)
+      return this.#write(packer.bodies.length > 0 ? packer.bodies : [Buffer.alloc(0)])
     })
-    const clear = (): void => {
-      if (this.#last === written) this.#last = undefined
-    }
-    written.then(clear, clear)
-    this.#last = written
     return { packer, written }
   }
 
@@ -116,7 +118,8 @@ export class Journal {
     const pages = Buffer.alloc(bodies.length * pageBytes)
     for (const [index, body] of bodies.entries()) {
       const page = pages.subarray(index * pageBytes, (index + 1) * pageBytes)
-      encodePage(page, { instance, epoch: this.#epoch, index: this.#nextPage + index }, body)
+      const place = { instance, epoch: this.#epoch, index: this.#nextPage + index }
+      encodePage(page, { ...place, confirmed: this.#confirmed }, body)
     }
     const start = regions.journalOffsets[this.#epoch % 2 === 0 ? 0 : 1]
     await storage.write(start + this.#nextPage * pageBytes, pages)

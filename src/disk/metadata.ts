@@ -20,7 +20,9 @@ import type {
   WritesMode
 } from './format.ts'
 import { decodePage } from './journal-format.ts'
-import type { JournalRecord } from './journal-format.ts'
+import type { JournalMark, JournalPage, JournalRecord } from './journal-format.ts'
+import { corrupt, judgePages } from './journal-pages.ts'
+import type { RecordedPage } from './journal-pages.ts'
 import { Journal } from './journal.ts'
 import { readManifestSlot, writeManifestSlot } from './manifest-slots.ts'
 import type { Storage } from './storage.ts'
@@ -52,7 +54,8 @@ export interface Carried {
 export interface Recorded {
   /** Undefined: no block of the target is known. */
   readonly snapshot: Snapshot | undefined
-  readonly records: readonly JournalRecord[]
+  /** What has been said since, in order. */
+  readonly pages: readonly RecordedPage[]
 }
 
 /**
@@ -68,6 +71,7 @@ export class Metadata {
   #identity: StoredIdentity | undefined
   #superblockWork: Promise<void> = Promise.resolve()
   #capture: (() => Snapshot) | undefined
+  #syncTarget: (() => Promise<void>) | undefined
 
   private constructor(storage: Storage, superblock: Superblock) {
     this.#storage = storage
@@ -86,6 +90,8 @@ export class Metadata {
       labKey,
       complete: false,
       blank: false,
+      clean: true,
+      crashed: false,
       writes: options.writes ?? 'keep',
       relocating: carried?.relocating ?? false,
       handedOver: false,
@@ -116,6 +122,7 @@ export class Metadata {
     { image, writes, carried }: Pick<Superblock, 'image' | 'writes'> & { carried: Carried }
   ): Promise<Metadata> {
     const metadata = await Metadata.load(storage, former)
+    await metadata.#requireDurable()
     const { snapshot, relocating, formerBytes } = carried
     const written = snapshot === undefined ? noSnapshot : await metadata.#writeSnapshot(snapshot)
     await storage.sync()
@@ -128,6 +135,8 @@ export class Metadata {
       instance: randomBytes(8),
       complete: false,
       blank: false,
+      clean: true,
+      crashed: false,
       handedOver: false,
       epoch: former.epoch + 2
     })
@@ -151,15 +160,18 @@ export class Metadata {
 
   /** ERR_METADATA_CORRUPT if the recorded states cannot be known. Before `begin`. */
   async readRecorded(): Promise<Recorded> {
-    return { snapshot: await this.#readSnapshot(), records: await this.#readJournal() }
+    return { snapshot: await this.#readSnapshot(), pages: await this.#readJournal() }
   }
 
   /**
    * Starts recording, with a checkpoint, so that old journal pages are never mistaken for new ones.
-   * `capture` is asked at each checkpoint for all that has been recorded.
+   * `capture` is asked at each checkpoint for all that has been recorded; `syncTarget` then makes the
+   * data durable that it speaks of.
    */
-  async begin(capture: () => Snapshot): Promise<void> {
+  async begin(capture: () => Snapshot, syncTarget: () => Promise<void>): Promise<void> {
     this.#capture = capture
+    this.#syncTarget = syncTarget
+    await this.#requireDurable()
     // Epochs that the last run may have written: the superblock's, and the one after it.
     const epoch = this.#superblock.epoch + 2
     await this.#checkpoint(epoch)
@@ -177,9 +189,14 @@ export class Metadata {
     return this.#begun().append(records)
   }
 
-  /** See `Journal.settled`. */
-  settled(): Promise<void> | undefined {
-    return this.#begun().settled()
+  /** See `Journal.mark`. */
+  mark(): JournalMark {
+    return this.#begun().mark()
+  }
+
+  /** See `Journal.confirm`. */
+  confirm(mark: JournalMark): void {
+    this.#begun().confirm(mark)
   }
 
   /** Resolves when all that was appended and put aside before the call is durable. */
@@ -231,9 +248,10 @@ export class Metadata {
     return readManifestSlot(this.#storage, manifestOffset, this.#superblock.image, slot)
   }
 
+  /** After everything has been recorded and synced. */
   async close(blank: boolean): Promise<void> {
     await this.#journal?.idle()
-    if (blank) await this.#updateSuperblock({ blank })
+    await this.#updateSuperblock({ blank, clean: true })
     await this.#superblockWork
   }
 
@@ -252,31 +270,33 @@ export class Metadata {
     }
   }
 
+  /** Each snapshot is kept twice, so that a damaged sector in one does not matter. */
   async #readSnapshot(): Promise<Snapshot | undefined> {
     const { snapshotBytes, snapshotSlot, snapshotCrc, image } = this.#superblock
     if (snapshotBytes === 0) return undefined
-    const bytes = await this.#storage.read(
-      this.regions.snapshotOffsets[snapshotSlot],
-      snapshotBytes
-    )
-    const snapshot = crc32(bytes) === snapshotCrc ? decodeSnapshot(bytes, image) : undefined
-    if (snapshot === undefined) throw corrupt('its presence map is damaged')
-    return snapshot
+    for (const slot of [snapshotSlot, 1 - snapshotSlot] as (0 | 1)[]) {
+      const offset = this.regions.snapshotOffsets[slot]
+      const bytes = await this.#storage.read(offset, snapshotBytes).catch(ignoreFailure)
+      if (bytes === undefined || crc32(bytes) !== snapshotCrc) continue
+      const snapshot = decodeSnapshot(bytes, image)
+      if (snapshot !== undefined) return snapshot
+    }
+    throw corrupt('both copies of its presence map are damaged')
   }
 
-  async #readJournal(): Promise<JournalRecord[]> {
+  async #readJournal(): Promise<RecordedPage[]> {
     const { journalOffsets, journalHalfBytes } = this.regions
     const { instance, epoch } = this.#superblock
-    const records: JournalRecord[] = []
+    const pages: JournalPage[] = []
     const bytes = await this.#storage.read(journalOffsets[0], 2 * journalHalfBytes)
     for (let start = 0; start < bytes.length; start += pageBytes) {
       const page = decodePage(bytes.subarray(start, start + pageBytes))
       if (page === undefined || Buffer.compare(page.instance, instance) !== 0 || page.epoch < epoch)
         continue
       if (page.epoch > epoch + 1) throw corrupt('its newer superblock is lost')
-      for (const record of page.records) records.push(record)
+      pages.push(page)
     }
-    return records
+    return judgePages(pages, epoch)
   }
 
   async #writeIdentity(identity: Uint8Array): Promise<void> {
@@ -289,6 +309,14 @@ export class Metadata {
     this.#identity = { generation, identity: new Uint8Array(identity) }
   }
 
+  /**
+   * What was read here may only be in the page cache, if the last process was killed. What it replaced
+   * must not be overwritten before it is durable itself.
+   */
+  async #requireDurable(): Promise<void> {
+    await this.#storage.sync()
+  }
+
   /** Into the slot that is not in force; resolves to what a superblock has to say of it. */
   async #writeSnapshot(snapshot: Snapshot) {
     const bytes = encodeSnapshot(snapshot)
@@ -299,14 +327,21 @@ export class Metadata {
 
   async #checkpoint(epoch: number): Promise<void> {
     if (this.#capture === undefined) throw new BootswarmError('ERR_INTERNAL', 'nothing to capture')
-    const written = await this.#writeSnapshot(this.#capture())
-    await this.#storage.sync()
+    const snapshot = this.#capture()
+    const { snapshotSlot, crashed, clean } = this.#superblock
+    const written = await this.#writeSnapshot(snapshot)
+    await Promise.all([this.#storage.sync(), this.#syncTarget?.()])
+    const begins = this.#journal === undefined
     await this.#updateSuperblock({
       ...written,
       epoch,
       // From here on blocks may be written that no record speaks of yet.
-      blank: false
+      blank: false,
+      clean: false,
+      crashed: crashed || (begins && !clean)
     })
+    // The second copy, in the slot that is free now; the next checkpoint begins there.
+    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], encodeSnapshot(snapshot))
   }
 
   /** One after the other, and the second copy only once the first is durable. */
@@ -346,9 +381,4 @@ export async function readIdentity(
     .at(0)
 }
 
-function corrupt(reason: string): BootswarmError {
-  return new BootswarmError(
-    'ERR_METADATA_CORRUPT',
-    `the disk metadata cannot be trusted: ${reason}; start over with --force`
-  )
-}
+function ignoreFailure(): undefined {}

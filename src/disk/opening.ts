@@ -158,7 +158,7 @@ class Opening {
         ? { kind: 'device', device: target, path: file.path }
         : this.#besideFile(side)
     const switched = await redeploy({
-      ...{ image, labKey, writes, reuse, scan, found, place, logger }
+      ...{ image, labKey, writes, reuse, scan, target, found, place, logger }
     })
     // What the earlier image had beyond the new one is of use until the chunks have been moved.
     const isOurs = file.kind === 'file' && file.size === found.superblock.image.size

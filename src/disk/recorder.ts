@@ -1,44 +1,56 @@
 import { limits } from '../base/index.ts'
 import type { Logger } from '../base/index.ts'
+import { blocksOf } from './block-ranges.ts'
+import type { ByteRange } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
+import { FreshBlocks } from './fresh-blocks.ts'
 import type { Snapshot } from './format.ts'
-import type { JournalRecord } from './journal-format.ts'
+import type { CheckedRecord, JournalRecord } from './journal-format.ts'
 import type { Metadata } from './metadata.ts'
 import { blockStates, masks } from './presence-map.ts'
 import type { BlockRun } from './presence-map.ts'
 import type { Storage } from './storage.ts'
 
+export interface RecorderParts {
+  readonly states: ChunkStates
+  readonly target: Storage
+  readonly metadata: Metadata
+  readonly logger: Logger
+  /** How long a change may stay unrecorded. */
+  readonly settleMs: number
+}
+
 /**
  * Decides when a block's state may be recorded, so that no crash makes the metadata say more than the
- * target holds: data first, synced; then the record; and then, for a flush, the record synced. Blocks
- * whose record is still to come count as missing until then (docs/disk-format.md, "Order").
+ * target holds, at one flush of the device for each flush of the machine (docs/disk-format.md,
+ * "Order").
  */
 export class Recorder {
-  readonly #states: ChunkStates
-  readonly #target: Storage
-  readonly #metadata: Metadata
-  readonly #logger: Logger
-  /** Chunks with fresh blocks. */
-  #written = new Set<number>()
-  /** Chunks all of whose pristine blocks are unrecorded; `#settling` those of the running flush. */
+  readonly #parts: RecorderParts
+  readonly #fresh: FreshBlocks
+  /** Chunks all of whose pristine blocks are unrecorded: not durable yet, just being made so, durable. */
   #placed = new Set<number>()
   #settling: ReadonlySet<number> = new Set()
+  #ripe = new Set<number>()
   #zeros = new Set<number>()
+  /** Blocks recorded as pristine that the machine has written over since. */
+  #claimed: BlockRun[] = []
+  /**
+   * Blocks whose checked records a crash may still drop, so that they must not change: those that
+   * the running flush makes durable, those that are and the journal does not say so yet, those of
+   * which it just says so.
+   */
+  #captured = new Set<number>()
+  #durable = new Set<number>()
+  #confirming = new Set<number>()
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  #touching = new Map<number, Promise<void>>()
 
-  constructor(states: ChunkStates, target: Storage, metadata: Metadata, logger: Logger) {
-    this.#states = states
-    this.#target = target
-    this.#metadata = metadata
-    this.#logger = logger
-  }
-
-  /** The chunk has fresh blocks whose data has been handed to the target. */
-  wrote(position: number): void {
-    this.#written.add(position)
-    this.#schedule()
+  constructor(parts: RecorderParts) {
+    this.#parts = parts
+    this.#fresh = new FreshBlocks(parts.states.map, parts.target, parts.states.image.size)
   }
 
   /** A chunk's missing blocks have been handed to the target and are pristine now. */
@@ -54,7 +66,70 @@ export class Recorder {
 
   /** The chunk's pristine blocks count as missing after a crash. */
   isUnrecorded(position: number): boolean {
-    return this.#placed.has(position) || this.#settling.has(position)
+    return this.#placed.has(position) || this.#settling.has(position) || this.#ripe.has(position)
+  }
+
+  /** Undefined when the machine may write into the blocks now, else settles when to ask again. */
+  whenFree({ block, count }: BlockRun): Promise<void> | undefined {
+    const { map } = this.#parts.states
+    const { capturing } = this.#fresh
+    const isRecorded = !map.any(block, count, masks.fresh | masks.unwritten)
+    if (capturing !== undefined && !isRecorded) return capturing
+    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return undefined
+    for (let index = block; index < block + count; index++) {
+      if (this.#mayBeDropped(index)) return this.flush()
+    }
+    return undefined
+  }
+
+  /**
+   * Writes for the machine (`undefined`: zeros), after `whenFree` in the same turn. Pristine blocks
+   * become the machine's at once, missing ones when the data is there.
+   */
+  async write(range: ByteRange, data: Uint8Array | undefined): Promise<void> {
+    const { map } = this.#parts.states
+    const { target } = this.#parts
+    const { block, count } = blocksOf(range)
+    this.#claim({ block, count })
+    if (map.any(block, count, masks.fresh | masks.missing)) {
+      await this.#fresh.write(range, data)
+      this.#schedule()
+      // What is fresh is kept in memory, a checksum a block.
+      if (this.#fresh.count > limits.unrecordedBlocksMax) this.#flushBehind()
+    } else if (data !== undefined) await target.write(range.offset, data)
+    else await target.zero(range.offset, range.length)
+  }
+
+  /**
+   * Before the machine writes over recorded pristine blocks, it is durable that it may have. Undefined
+   * if it is so already. One flush does for many chunks: the neighbours' turn is near.
+   */
+  touch(position: number): Promise<void> | undefined {
+    const { touched, image } = this.#parts.states
+    const first = position - (position % limits.touchedChunks)
+    const running = this.#touching.get(first)
+    if (running !== undefined || touched.has(position)) return running
+    const count = Math.min(limits.touchedChunks, image.chunkCount - first)
+    const done = this.#touchAll(first, count).finally(() => this.#touching.delete(first))
+    this.#touching.set(first, done)
+    return done
+  }
+
+  /** The machine's blocks of a run that may change or go at any time. */
+  settledRuns({ block, count }: BlockRun): BlockRun[] {
+    const { map } = this.#parts.states
+    const settled: BlockRun[] = []
+    for (const run of map.runs(block, count, 1 << blockStates.machine)) {
+      for (let index = run.block; index < run.block + run.count; index++) {
+        if (!this.#mayBeDropped(index)) settled.push({ block: index, count: 1 })
+      }
+    }
+    return joined(settled)
+  }
+
+  /** Blocks that turned out to be the machine's are so from now on. */
+  adopt(run: BlockRun): void {
+    this.#claim(run)
   }
 
   /**
@@ -62,31 +137,32 @@ export class Recorder {
    * when it resolves. Calls that come while one is running share the next.
    */
   flush(): Promise<void> {
+    if (this.#next !== undefined) return this.#next
     if (this.#running === undefined) return this.#start()
-    if (this.#next === undefined) {
-      const begin = (): Promise<void> => {
-        this.#next = undefined
-        return this.#start()
-      }
-      this.#next = this.#running.then(begin, begin)
+    const begin = (): Promise<void> => {
+      this.#next = undefined
+      return this.#start()
     }
-    return this.#next
+    return (this.#next = this.#running.then(begin, begin))
+  }
+
+  /** Flushes until nothing is left to say. */
+  async settle(): Promise<void> {
+    do await this.flush()
+    while (this.#isOwing())
   }
 
   /** The recorded states, for a checkpoint. */
   capture(): Snapshot {
-    const { map } = this.#states
-    const snapshot = this.#states.copy()
-    const hide = (position: number, mask: number): void => {
-      const { block, count } = map.chunk(position)
-      for (let index = block; index < block + count; index++) {
-        if (((1 << map.stateOf(index)) & mask) === 0) continue
-        const byte = snapshot.map[index >> 2] ?? 0
-        snapshot.map[index >> 2] = byte & ~(3 << (6 - 2 * (index & 3)))
+    const { states } = this.#parts
+    const { map } = states
+    const snapshot = states.copy()
+    for (const positions of [this.#placed, this.#settling, this.#ripe]) {
+      for (const position of positions) {
+        const { block, count } = map.chunk(position)
+        for (const run of map.runs(block, count, masks.pristine)) hide(snapshot.map, run)
       }
     }
-    for (const position of this.#placed) hide(position, masks.pristine)
-    for (const position of this.#settling) hide(position, masks.pristine)
     for (let index = 0; index < snapshot.map.length; index++) {
       const byte = snapshot.map[index] ?? 0
       // A fresh block is both bits set; clearing both makes it missing.
@@ -100,14 +176,50 @@ export class Recorder {
     clearTimeout(this.#timer)
   }
 
+  #mayBeDropped(block: number): boolean {
+    return this.#captured.has(block) || this.#durable.has(block) || this.#confirming.has(block)
+  }
+
+  /** Of one chunk. */
+  #claim({ block, count }: BlockRun): void {
+    const { map, image } = this.#parts.states
+    const position = Math.floor((block * limits.blockBytes) / image.chunkSize)
+    for (const run of map.runs(block, count, masks.pristine)) {
+      if (this.isUnrecorded(position)) {
+        this.#fresh.claim(run)
+        continue
+      }
+      map.mark(run.block, run.count, masks.pristine, blockStates.machine)
+      this.#claimed.push(run)
+      this.#schedule()
+    }
+  }
+
+  async #touchAll(first: number, count: number): Promise<void> {
+    const { metadata, states } = this.#parts
+    // Before the append: a checkpoint that supersedes the record has to contain it.
+    for (let index = 0; index < count; index++) states.touched.set(first + index, true)
+    await metadata.append([{ kind: 'touched', position: first, count }])
+    await metadata.sync()
+  }
+
+  #isOwing(): boolean {
+    return this.#ripe.size + this.#placed.size + this.#durable.size + this.#fresh.count > 0
+  }
+
   #schedule(): void {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
-      this.flush().catch((error: unknown) => {
-        // The client's own next flush fails, too; nothing is recorded that is not there.
-        this.#logger.warn('the presence journal cannot be written', { error })
-      })
-    }, limits.journalIntervalMs)
+      this.#flushBehind()
+    }, this.#parts.settleMs)
+    this.#timer.unref()
+  }
+
+  #flushBehind(): void {
+    this.flush().catch((error: unknown) => {
+      // The client's own next flush fails, too; nothing is recorded that is not there.
+      this.#parts.logger.warn('the presence journal cannot be written', { error })
+    })
   }
 
   #start(): Promise<void> {
@@ -121,67 +233,68 @@ export class Recorder {
   }
 
   async #settle(): Promise<void> {
-    const { map } = this.#states
-    const placed = this.#placed
-    const zeros = this.#zeros
-    const written = this.#written
-    const freshRuns = runsOf(written, position => {
-      const { block, count } = map.chunk(position)
-      return map.runs(block, count, masks.fresh)
-    })
-    this.#settling = placed
-    this.#placed = new Set()
-    this.#zeros = new Set()
-    this.#written = new Set()
-    try {
-      if (this.#target.dirty) await this.#target.sync()
-    } catch (error) {
-      this.#placed = new Set([...placed, ...this.#placed])
-      this.#zeros = new Set([...zeros, ...this.#zeros])
-      this.#written = new Set([...written, ...this.#written])
-      this.#settling = new Set()
-      throw error
-    }
-    const records = this.#recordsOf(freshRuns, placed, zeros)
-    // From here the states are recorded as far as a checkpoint is concerned: see Journal.append.
+    const { metadata, target } = this.#parts
+    const records = await this.#fresh.capture(checked => this.#newRecords(checked))
+    // A page without records says what is confirmed.
+    if (records.length > 0 || this.#confirming.size > 0) await metadata.append(records)
+    const mark = metadata.mark()
+    await Promise.all([target.dirty ? target.sync() : undefined, metadata.sync()])
+    metadata.confirm(mark)
+    this.#confirming = new Set()
+    this.#durable = this.#captured
+    this.#captured = new Set()
+    for (const position of this.#settling) this.#ripe.add(position)
     this.#settling = new Set()
-    if (records.length > 0) await this.#metadata.append(records)
-    await this.#metadata.sync()
+    if (this.#isOwing()) this.#schedule()
   }
 
-  #recordsOf(
-    freshRuns: readonly BlockRun[],
-    placed: ReadonlySet<number>,
-    zeros: ReadonlySet<number>
-  ): JournalRecord[] {
-    const { map } = this.#states
-    const records: JournalRecord[] = []
-    for (const { block, count } of freshRuns) {
-      map.mark(block, count, masks.fresh, blockStates.machine)
-      records.push({ kind: 'machine', block, count })
+  /** Takes what is to be recorded; from here on it is as far as a checkpoint is concerned. */
+  #newRecords(checked: readonly CheckedRecord[]): JournalRecord[] {
+    const { map } = this.#parts.states
+    for (const { block, count } of checked) {
+      for (let index = block; index < block + count; index++) this.#captured.add(index)
     }
-    const pristineRuns = runsOf(placed, position => {
+    const pristine = [...this.#ripe].flatMap(position => {
       const { block, count } = map.chunk(position)
       return map.runs(block, count, masks.pristine)
     })
-    for (const run of pristineRuns) records.push({ kind: 'pristine', ...run })
-    for (const { block, count } of runsOf(zeros, position => [{ block: position, count: 1 }])) {
-      records.push({ kind: 'zero', position: block, count })
-    }
+    const zeros = [...this.#zeros].map(position => ({ block: position, count: 1 }))
+    const records: JournalRecord[] = [
+      ...checked,
+      ...joined(pristine).map(run => ({ kind: 'pristine' as const, ...run })),
+      ...joined(this.#claimed).map(run => ({ kind: 'machine' as const, ...run })),
+      ...joined(zeros).map(({ block, count }) => ({
+        kind: 'zero' as const,
+        position: block,
+        count
+      }))
+    ]
+    this.#confirming = this.#durable
+    this.#durable = new Set()
+    this.#settling = this.#placed
+    this.#placed = new Set()
+    this.#ripe = new Set()
+    this.#claimed = []
+    this.#zeros = new Set()
     return records
   }
 }
 
-/** The runs of several chunks in order, adjacent ones joined. */
-function runsOf(positions: Iterable<number>, runsAt: (position: number) => BlockRun[]): BlockRun[] {
-  const joined: BlockRun[] = []
-  for (const position of [...positions].sort((a, b) => a - b)) {
-    for (const run of runsAt(position)) {
-      const last = joined.at(-1)
-      if (last !== undefined && last.block + last.count === run.block) {
-        joined[joined.length - 1] = { block: last.block, count: last.count + run.count }
-      } else joined.push(run)
-    }
+/** Makes blocks missing. */
+function hide(map: Uint8Array, { block, count }: BlockRun): void {
+  for (let index = block; index < block + count; index++) {
+    map[index >> 2] = (map[index >> 2] ?? 0) & ~(3 << (6 - 2 * (index & 3)))
   }
-  return joined
+}
+
+/** In order, adjacent ones as one. */
+function joined(runs: readonly BlockRun[]): BlockRun[] {
+  const result: BlockRun[] = []
+  for (const run of [...runs].sort((a, b) => a.block - b.block)) {
+    const last = result.at(-1)
+    if (last !== undefined && last.block + last.count === run.block) {
+      result[result.length - 1] = { block: last.block, count: last.count + run.count }
+    } else result.push(run)
+  }
+  return result
 }

@@ -13,6 +13,7 @@ import type {
 } from './format.ts'
 import { Metadata } from './metadata.ts'
 import type { Carried } from './metadata.ts'
+import { recover } from './recovery.ts'
 import { planReuse } from './reuse-plan.ts'
 import type { Move } from './reuse-plan.ts'
 import type { ScanProgress } from './scan.ts'
@@ -52,6 +53,7 @@ export interface Redeployment {
   readonly reuse: Reuse
   /** Hash all of the target instead of believing the earlier metadata. */
   readonly scan: boolean
+  readonly target: Storage
   readonly found: FoundMetadata
   /** Where the new metadata goes if it does not fit the place of the earlier one. */
   readonly place: NewPlace
@@ -94,16 +96,22 @@ interface Plan {
 }
 
 async function plan(options: Redeployment, usableBytes: number): Promise<Plan> {
-  const { image, found, reuse, scan, logger } = options
+  const { image, target, found, reuse, scan, logger } = options
   const former = found.superblock
   const metadata = await Metadata.load(found.storage, former)
   const names = await reuse.formerNames(metadata, former.image.imageId)
   const isAlike = names !== undefined && former.image.chunkSize === image.chunkSize
   // Whoever uses the disk without us tells nobody what he writes.
   const believed = isAlike && !scan && !former.handedOver && !former.relocating
-  const recorded = isAlike ? await metadata.readRecorded() : nothingRecorded
+  const recorded = isAlike
+    ? await recover(await metadata.readRecorded(), target, former.image)
+    : nothingRecorded
+  const crashed = former.crashed || !former.clean
   const aside = new AsideArea(metadata, logger)
-  const states = new ChunkStates(isAlike ? former.image : image, recorded, aside, false)
+  const states = new ChunkStates(isAlike ? former.image : image, recorded, aside, {
+    blank: false,
+    crashed
+  })
   const { snapshot, moves, keptBytes } = planReuse(
     { states, names: names ?? nothingNamed, believed, usableBytes },
     image,

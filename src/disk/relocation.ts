@@ -65,7 +65,9 @@ export class Relocation {
   /** Resolves to the plain bytes that could be used again. Without `moves` it looks for them itself. */
   async run(moves: readonly Move[] | undefined): Promise<number> {
     const { metadata, states } = this.#parts
-    await this.#moveAll(moves ?? (await this.#search()))
+    const all = moves ?? (await this.#search())
+    await this.#confirm(all.filter(({ from, to }) => from === to))
+    await this.#moveAll(all.filter(({ from, to }) => from !== to))
     states.aside.clear()
     await metadata.checkpoint()
     await metadata.endRelocation()
@@ -82,9 +84,19 @@ export class Relocation {
     return found.moves
   }
 
+  /** Chunks that are where they have to be, if they are what they were. */
+  async #confirm(moves: readonly Move[]): Promise<void> {
+    const confirmed: number[] = []
+    for (const move of moves) if ((await this.#plainOf(move)) !== undefined) confirmed.push(move.to)
+    if (confirmed.length > 0) await this.#parts.target.sync()
+    await this.#record(confirmed)
+  }
+
   async #moveAll(moves: readonly Move[]): Promise<void> {
     const order = new MoveOrder(moves)
     for (const { from, to } of moves) if (from === fromAside) this.#held.add(to)
+    // Frames that are of no use must not take the room of those that open a circle.
+    if (this.#held.size === 0) this.#parts.states.aside.clear()
     while (!order.done) {
       const batch = order.next(batchChunks)
       if (batch.length > 0) await this.#moveBatch(batch, order)

@@ -57,6 +57,11 @@ export function planReuse(former: Former, image: ImageLayout, names: ChunkNames)
     if (id === undefined) continue
     if (id === zeroId) zero.set(to, true)
     if (isKept(former, to, id, image)) {
+      if (states.mayHideWrites(to)) {
+        // It is there if its hash says so.
+        if (id !== zeroId) moves.push({ from: to, to })
+        continue
+      }
       const { block, count } = map.chunk(to)
       map.mark(block, count, masks.missing, blockStates.pristine)
       if (id !== zeroId) keptBytes += lengthAt(image, to)
@@ -64,14 +69,15 @@ export function planReuse(former: Former, image: ImageLayout, names: ChunkNames)
     }
     const from = sources.get(id)
     const entry = frames.get(id)
-    if (from !== undefined && from !== to) moves.push({ from, to })
+    if (from !== undefined) moves.push({ from, to })
     else if (entry !== undefined) {
       asides.push({ ...entry, position: to })
       moves.push({ from: fromAside, to })
     }
   }
   const givenUp = new Bitmap(image.chunkCount)
-  const snapshot = { map: map.bytes, zero: zero.bytes, givenUp: givenUp.bytes, asides }
+  const touched = new Bitmap(image.chunkCount).bytes
+  const snapshot = { map: map.bytes, zero: zero.bytes, givenUp: givenUp.bytes, touched, asides }
   return { snapshot, moves, keptBytes }
 }
 

@@ -14,6 +14,8 @@ export interface Storage {
   write(offset: number, data: Uint8Array): Promise<void>
   /** Makes a range read as zeros. */
   zero(offset: number, length: number): Promise<void>
+  /** What a range reads as afterwards is not said; it may be given back. */
+  trim(offset: number, length: number): Promise<void>
   /** Once it has failed it fails for ever: the kernel has dropped what it could not write. */
   sync(): Promise<void>
   /** Something was written that no sync has covered yet; one that is still under way does not count. */
@@ -90,6 +92,11 @@ export class FileStorage implements Storage {
     }
   }
 
+  trim(offset: number, length: number): Promise<void> {
+    if (this.#kind === 'file' && punchHole(this.#fd, offset, length)) this.#landed++
+    return Promise.resolve()
+  }
+
   async sync(): Promise<void> {
     if (this.#syncFailure !== undefined) throw this.#syncFailure
     const landed = this.#landed
@@ -140,6 +147,7 @@ export function sectionOf(whole: Storage, start: number, size: number): Storage 
     read: (offset, length) => whole.read(start + offset, length),
     write: (offset, data) => whole.write(start + offset, data),
     zero: (offset, length) => whole.zero(start + offset, length),
+    trim: (offset, length) => whole.trim(start + offset, length),
     sync: () => whole.sync(),
     get dirty() {
       return whole.dirty

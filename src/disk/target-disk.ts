@@ -1,19 +1,24 @@
-import { BootswarmError, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Frame } from '../base/index.ts'
+import { BootswarmError, limits, systemClock } from '../base/index.ts'
+import type { BlockDevice, Clock, Extent, Frame } from '../base/index.ts'
+import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
-import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
-import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
+import { progressOf } from './disk-parts.ts'
 import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
+import { adoptHiddenWrites } from './hidden-writes.ts'
+import type { HiddenWritesParts } from './hidden-writes.ts'
+import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
 import type { PeekResult } from './opening.ts'
-import { notOurs, requireComplete } from './hand-over.ts'
+import { notOurs, requireComplete, stopped } from './disk-errors.ts'
 import { Overlay } from './overlay.ts'
 import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
+import { recover } from './recovery.ts'
 import { relocate } from './relocation.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
@@ -28,7 +33,9 @@ export class TargetDisk implements BlockDevice {
   readonly #locks = new ChunkLocks()
   readonly #demand: Demand
   readonly #recorder: Recorder
+  readonly #reader: BlockReader
   readonly #writer: ChunkWriter
+  readonly #writes: MachineWrites
   readonly #overlay: Overlay | undefined
   #reusedBytes = 0
   /** Nothing is written any more; with `closing`, a hand-over is being made durable. */
@@ -44,7 +51,14 @@ export class TargetDisk implements BlockDevice {
     this.#clock = context.clock ?? systemClock
     this.#states = states
     this.#demand = new Demand(context)
-    this.#recorder = new Recorder(states, parts.target, parts.metadata, context.logger)
+    this.#recorder = new Recorder({
+      states,
+      target: parts.target,
+      metadata: parts.metadata,
+      logger: context.logger,
+      settleMs: context.settleMs ?? limits.journalIntervalMs
+    })
+    this.#reader = new BlockReader({ states, demand: this.#demand, target: parts.target })
     this.#handedOver = parts.metadata.superblock.handedOver
     this.#overlay = parts.overlay && new Overlay(this, parts.overlay, 'the target disk')
     this.#writer = new ChunkWriter({
@@ -55,7 +69,14 @@ export class TargetDisk implements BlockDevice {
       target: parts.target,
       metadata: parts.metadata,
       logger: context.logger,
+      encodeFrame: context.encodeFrame ?? encodeFrame,
       onNeed: (position, why) => context.onNeed(position, why)
+    })
+    this.#writes = new MachineWrites({
+      states,
+      recorder: this.#recorder,
+      writer: this.#writer,
+      target: parts.target
     })
   }
 
@@ -76,12 +97,18 @@ export class TargetDisk implements BlockDevice {
 
   /** The same on files that are open already; on failure they stay open. */
   static async start(parts: DiskParts, context: DiskContext): Promise<TargetDisk> {
-    const { image, metadata, blank } = parts
+    const { image, metadata, blank, target } = parts
     const aside = new AsideArea(metadata, context.logger)
-    const states = new ChunkStates(image, await metadata.readRecorded(), aside, blank, context)
+    const known = await recover(await metadata.readRecorded(), target, image)
+    const { crashed, clean } = metadata.superblock
+    const state = { blank, crashed: crashed || !clean }
+    const states = new ChunkStates(image, known, aside, state, context)
     const disk = new TargetDisk(parts, states, context)
     if (metadata.superblock.handedOver) return disk
-    await metadata.begin(() => disk.#recorder.capture())
+    await metadata.begin(
+      () => disk.#recorder.capture(),
+      () => target.sync()
+    )
     disk.#reusedBytes = await relocate(parts, states, context.logger)
     return disk
   }
@@ -103,14 +130,8 @@ export class TargetDisk implements BlockDevice {
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#run(async () => {
-      const range = { offset, length }
-      for (let absent = this.#absentParts(range); absent.length > 0;) {
-        await Promise.all(absent.map(part => this.#arrival(part, signal)))
-        absent = this.#absentParts(range)
-      }
-      return this.#readPresent(range)
-    })
+    if (this.#handedOver) return this.#run(() => this.#parts.target.read(offset, length))
+    return this.#run(() => this.#reader.read({ offset, length }, signal))
   }
 
   /**
@@ -118,25 +139,30 @@ export class TargetDisk implements BlockDevice {
    * ERR_HAND_OVER once the disk is the machine's own.
    */
   write(offset: number, data: Uint8Array): Promise<void> {
-    if (this.#handedOver || this.#closing) return Promise.reject(notOurs())
-    return this.#run(async () => {
-      const range = { offset, length: data.length }
-      const { block, count } = blocksOf(range)
-      if (!this.#states.map.any(block, count, masks.unwritten)) {
-        // The blocks are the machine's already; but the record that says so may still be on its way.
-        const settled = this.#parts.metadata.settled()
-        if (settled !== undefined) await settled
-        return this.#parts.target.write(offset, data)
-      }
-      const parts = partsOf(range, this.#parts.image.chunkSize)
-      const results = await Promise.allSettled(
-        parts.map(part => {
-          const start = part.offset - offset
-          return this.#writer.write(part, data.subarray(start, start + part.length))
-        })
-      )
-      for (const result of results) if (result.status === 'rejected') throw result.reason
-    })
+    return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
+  }
+
+  /** As `write` of zeros; room on the target is given back where that can be. */
+  zero(offset: number, length: number): Promise<void> {
+    return this.#written(() => this.#writes.zero({ offset, length }))
+  }
+
+  /**
+   * Gives back what the machine has written in whole blocks of the range. What it has not written
+   * stays as the image has it: peers may want it.
+   */
+  trim(offset: number, length: number): Promise<void> {
+    return this.#written(() => this.#writes.trim({ offset, length }))
+  }
+
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(() =>
+      Promise.resolve(this.#reader.extents({ offset, length }, limits.extentsMax))
+    )
+  }
+
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
   }
 
   flush(): Promise<void> {
@@ -203,14 +229,7 @@ export class TargetDisk implements BlockDevice {
   }
 
   progress(): DiskProgress {
-    const { image, neededCount, map, aside, givenUp } = this.#states
-    return {
-      chunkCount: image.chunkCount,
-      presentChunks: image.chunkCount - neededCount,
-      machineWrittenBytes: map.writtenBytes,
-      asideBytes: aside.usedBytes,
-      asideGivenUp: givenUp.count
-    }
+    return progressOf(this.#states)
   }
 
   /** No chunk is needed any more. */
@@ -228,28 +247,33 @@ export class TargetDisk implements BlockDevice {
     return this.#change(async () => {
       const { target, metadata } = this.#parts
       await zeroTarget({ states: this.#states, locks: this.#locks, target, metadata }, signal)
-      await this.#recorder.flush()
+      await this.#recorder.settle()
     }, undefined)
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
   verify(names: ChunkNames, options: VerifyOptions = {}): Promise<VerifyReport> {
-    const { target } = this.#parts
-    const parts = { states: this.#states, locks: this.#locks, target, clock: this.#clock }
+    const parts = { ...this.#chunkParts(), locks: this.#locks, clock: this.#clock }
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
   /**
    * Takes back that a chunk's pristine blocks are there, and its frame if one was put aside: a chunk
-   * that was found bad is needed again. What the machine wrote stays. Durable when it resolves.
+   * that was found bad is needed again. What the machine wrote stays, and what it may have written
+   * before a crash becomes its own. Durable when it resolves.
    */
   distrust(position: number): Promise<void> {
     return this.#run(() =>
       this.#locks.run(position, 'exclusive', async () => {
         const { map, aside } = this.#states
         const { block, count } = map.chunk(position)
-        this.#states.spoil()
-        map.mark(block, count, masks.pristine, blockStates.missing)
+        const hides = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
+        if (!hides) {
+          this.#states.spoil()
+          map.mark(block, count, masks.pristine, blockStates.missing)
+        } else if (!aside.has(position)) {
+          await adoptHiddenWrites(this.#chunkParts(), position, undefined)
+        }
         aside.forget(position)
         this.#states.refresh(position)
         if (!this.#handedOver) await this.#parts.metadata.checkpoint()
@@ -305,13 +329,19 @@ export class TargetDisk implements BlockDevice {
     this.#closing = true
     try {
       await this.#settled()
-      await this.flush()
-      await this.#change(() => this.#parts.metadata.markHandedOver(), undefined)
+      await this.#change(() => this.#makeFinal(), undefined)
       this.#recorder.stop()
       this.#handedOver = true
     } finally {
       this.#closing = false
     }
+  }
+
+  /** All that is known goes into the snapshot: to be read without a look at data that will change. */
+  async #makeFinal(): Promise<void> {
+    await this.#recorder.settle()
+    await this.#parts.metadata.checkpoint()
+    await this.#parts.metadata.markHandedOver()
   }
 
   /** Who waits is turned away with ERR_STOPPED; the rest is finished and flushed. */
@@ -324,7 +354,7 @@ export class TargetDisk implements BlockDevice {
     await this.#settled()
     try {
       if (this.#handedOver) return
-      await this.#recorder.flush()
+      await this.#recorder.settle()
       this.#recorder.stop()
       await this.#parts.metadata.close(this.#states.blank)
     } finally {
@@ -333,11 +363,20 @@ export class TargetDisk implements BlockDevice {
     }
   }
 
+  #chunkParts(): HiddenWritesParts {
+    return { states: this.#states, target: this.#parts.target, recorder: this.#recorder }
+  }
+
   /** Nothing is under way any more. */
   async #settled(): Promise<void> {
     if (this.#underWay === 0) return
     this.#idle ??= Promise.withResolvers<void>()
     await this.#idle.promise
+  }
+
+  /** For what the machine changes: not once it does that itself. */
+  #written(job: () => Promise<void>): Promise<void> {
+    return this.#handedOver || this.#closing ? Promise.reject(notOurs()) : this.#run(job)
   }
 
   /** For what changes the disk: once the machine has it, nothing does. */
@@ -357,44 +396,4 @@ export class TargetDisk implements BlockDevice {
       }
     }
   }
-
-  #absentParts(range: ByteRange): ChunkPart[] {
-    const { block, count } = blocksOf(range)
-    if (!this.#states.map.any(block, count, masks.missing)) return []
-    const parts = partsOf(range, this.#parts.image.chunkSize)
-    return parts.filter(part => this.#isAbsent(part))
-  }
-
-  #isAbsent(part: ChunkPart): boolean {
-    const { map, zero } = this.#states
-    const { block, count } = blocksOf(part)
-    return !zero.has(part.position) && map.any(block, count, masks.missing)
-  }
-
-  #arrival(part: ChunkPart, signal: AbortSignal | undefined): Promise<void> {
-    return this.#demand.wait(part.position, 'read', () => !this.#isAbsent(part), signal)
-  }
-
-  /** What is still missing here is zeros that are promised. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
-    const { target } = this.#parts
-    const { map } = this.#states
-    const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
-    const bytes = Buffer.alloc(range.length)
-    const end = range.offset + range.length
-    await Promise.all(
-      map.runs(block, count, masks.present).map(async run => {
-        const whole = bytesOf(run, this.size)
-        const start = Math.max(whole.offset, range.offset)
-        const stop = Math.min(whole.offset + whole.length, end)
-        bytes.set(await target.read(start, stop - start), start - range.offset)
-      })
-    )
-    return bytes
-  }
-}
-
-function stopped(): BootswarmError {
-  return new BootswarmError('ERR_STOPPED', 'the target disk is being closed')
 }

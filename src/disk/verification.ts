@@ -5,7 +5,9 @@ import { chunkIdOf, decodeFrame, isZero, zeroId } from '../image/index.ts'
 import { bytesOf } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
 import type { ChunkStates } from './chunk-states.ts'
+import { adoptHiddenWrites } from './hidden-writes.ts'
 import { masks } from './presence-map.ts'
+import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
 
 /** The part of a manifest that a verification needs. */
@@ -36,6 +38,7 @@ export interface VerificationParts {
   readonly states: ChunkStates
   readonly locks: ChunkLocks
   readonly target: Storage
+  readonly recorder: Recorder
   readonly clock: Clock
 }
 
@@ -61,7 +64,7 @@ export async function verifyTarget(
   const scratch = Buffer.allocUnsafe(image.chunkSize)
   for (let position = 0; position < image.chunkCount; position++) {
     options.signal?.throwIfAborted()
-    const verdict = await verifyChunk(parts, position, names.chunkIdAt(position), scratch)
+    const verdict = await verifyOrAdopt(parts, position, names.chunkIdAt(position), scratch)
     totals.verifiedBytes += verdict.verified
     totals.machineWrittenBytes += verdict.written
     totals.unverifiableBytes += verdict.unverifiable
@@ -83,6 +86,25 @@ function paceOf(
     const aheadMs = (bytesDone / ratePerSecond) * 1_000 - (clock.now() - start)
     if (aheadMs > 0) await sleep(aheadMs, undefined, { signal })
   }
+}
+
+/** What the machine wrote before a crash that took the record of it is no damage. */
+async function verifyOrAdopt(
+  parts: VerificationParts,
+  position: number,
+  id: ChunkId | undefined,
+  scratch: Buffer
+): Promise<ChunkVerdict> {
+  const { states, locks, recorder } = parts
+  const verdict = await verifyChunk(parts, position, id, scratch)
+  if (!verdict.bad || id === undefined || !states.mayHideWrites(position)) return verdict
+  const adopted = await locks.run(position, 'exclusive', async () => {
+    const expected = await pristineOf(states, position, id)
+    if (expected === undefined || recorder.isUnrecorded(position)) return false
+    await adoptHiddenWrites(parts, position, expected)
+    return true
+  })
+  return adopted ? verifyChunk(parts, position, id, scratch) : verdict
 }
 
 async function verifyChunk(

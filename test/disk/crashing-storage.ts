@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { Random } from '../../src/base/index.ts'
 import type { Storage } from '../../src/disk/storage.ts'
 
-const sectorBytes = 512
+export const sectorBytes = 512
 
 interface Version {
   /** Grows with each. */
@@ -70,6 +70,12 @@ export class CrashingStorage implements Storage {
 
   async zero(offset: number, length: number): Promise<void> {
     await this.write(offset, Buffer.alloc(length))
+  }
+
+  /** May do it, or some of it, or nothing. */
+  async trim(offset: number, length: number): Promise<void> {
+    const kept = Math.floor((this.#random.next() * 2 * length) / sectorBytes) * sectorBytes
+    if (kept < length) await this.zero(offset, length - kept)
   }
 
   async sync(): Promise<void> {

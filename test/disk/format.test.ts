@@ -37,6 +37,8 @@ const superblocks: fc.Arbitrary<Superblock> = fc
       labKey: bytes(32),
       complete: fc.boolean(),
       blank: fc.boolean(),
+      clean: fc.boolean(),
+      crashed: fc.boolean(),
       writes: fc.constantFrom('keep' as const, 'discard' as const),
       relocating: fc.boolean(),
       handedOver: fc.boolean(),
@@ -129,6 +131,7 @@ test('a snapshot is read back as it was written, and only at its length', t => {
     map: bytes(10),
     zero: bytes(2),
     givenUp: bytes(2),
+    touched: bytes(2),
     asides: fc.array(entries, { maxLength: 5 })
   })
   fc.assert(
@@ -136,7 +139,7 @@ test('a snapshot is read back as it was written, and only at its length', t => {
       const encoded = encodeSnapshot(snapshot)
       const decoded = decodeSnapshot(encoded, image)
       t.deepEqual(decoded?.asides, snapshot.asides)
-      for (const part of ['map', 'zero', 'givenUp'] as const) {
+      for (const part of ['map', 'zero', 'givenUp', 'touched'] as const) {
         t.deepEqual(new Uint8Array(decoded?.[part] ?? []), snapshot[part])
       }
       t.is(decodeSnapshot(encoded.subarray(0, -1), image), undefined)

@@ -16,7 +16,17 @@ const records: fc.Arbitrary<JournalRecord> = fc.oneof(
     block: fc.nat({ max: 2 ** 48 - 1 }),
     count: u32
   }),
-  fc.record({ kind: fc.constant('zero'), position: u32, count: u32 }),
+  fc.record({
+    kind: fc.constant('checked'),
+    block: fc.nat({ max: 2 ** 48 - 1 }),
+    count: u32,
+    crc: u32
+  }),
+  fc.record({
+    kind: fc.constantFrom('zero' as const, 'touched' as const),
+    position: u32,
+    count: u32
+  }),
   fc.record({
     kind: fc.constant('aside'),
     entry: fc.record({
@@ -30,7 +40,12 @@ const records: fc.Arbitrary<JournalRecord> = fc.oneof(
   }),
   fc.record({ kind: fc.constant('given-up'), position: u32 })
 )
-const place = { instance: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]), epoch: 7, index: 3 }
+const place = {
+  instance: new Uint8Array([1, 2, 3, 4, 5, 6, 7, 8]),
+  epoch: 7,
+  index: 3,
+  confirmed: { epoch: 6, pages: 511 }
+}
 
 function pageOf(body: Uint8Array): Buffer {
   const page = Buffer.alloc(pageBytes)
@@ -51,6 +66,7 @@ test('records are read back in order from the pages that they fill', t => {
         list
       )
       t.true(pages.every(page => page?.epoch === 7 && page.index === 3))
+      for (const page of pages) t.deepEqual(page?.confirmed, place.confirmed)
     }),
     { numRuns: 30 }
   )

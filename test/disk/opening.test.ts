@@ -6,7 +6,13 @@ import { crc32 } from 'node:zlib'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
 import { limits } from '../../src/base/index.ts'
-import { decodeSuperblock, encodeSuperblock, pageBytes } from '../../src/disk/format.ts'
+import {
+  decodeSuperblock,
+  encodeSuperblock,
+  metadataVersion,
+  pageBytes,
+  regionsOf
+} from '../../src/disk/format.ts'
 import { TargetDisk } from '../../src/disk/index.ts'
 import { labKey, noise, optionsFor, placeAll, sampleImage, temporaryDirectory } from './samples.ts'
 
@@ -171,6 +177,20 @@ test('either superblock copy is enough, and without one nothing is trusted', asy
   await disk.close()
 })
 
+test('one copy of the presence map is enough', async t => {
+  for (const slot of [0, 1]) {
+    const path = await deployed(t)
+    const side = `${path}.bootswarm`
+    const reading = decodeSuperblock((await readFile(side)).subarray(0, pageBytes))
+    if (reading.kind !== 'intact') return t.fail()
+    const { superblock } = reading
+    await overwrite(side, regionsOf(image, superblock).snapshotOffsets[slot] ?? 0, noise(100))
+    const disk = await TargetDisk.open(optionsFor(path, image))
+    t.false(disk.needs(0))
+    await disk.close()
+  }
+})
+
 test('a presence map that is damaged is not trusted', async t => {
   const path = await deployed(t)
   // The first snapshot goes into slot 1, a restart's into slot 0.
@@ -188,7 +208,7 @@ test('another format version is said to be one', async t => {
   const reading = decodeSuperblock((await readFile(side)).subarray(0, pageBytes))
   if (reading.kind !== 'intact') return t.fail()
   const page = encodeSuperblock(reading.superblock)
-  page.writeUInt16BE(2, 8)
+  page.writeUInt16BE(metadataVersion + 1, 8)
   page.writeUInt32BE(crc32(page.subarray(0, 508)), 508)
   await overwrite(side, 0, page)
   await t.throwsAsync(TargetDisk.open(optionsFor(path, image)), { code: 'ERR_FORMAT_VERSION' })

@@ -33,6 +33,8 @@ interface Case {
   readonly missing: readonly number[]
   readonly writes: readonly { chunk: number; at: number; length: number }[]
   readonly scan: boolean
+  /** How the earlier deployment ended; its last writes may have landed without a record of them. */
+  readonly end: 'closed' | 'killed' | 'power-loss'
   /** How many turns of the event loop each attempt has, and how it ends. */
   readonly crashes: readonly { after: number; kind: 'killed' | 'power-loss' }[]
 }
@@ -104,6 +106,7 @@ class Disk {
       if (isZero(plain)) disk.placeZero(chunk)
       else await disk.place(chunk, plain)
     }
+    await disk.finish()
     const writes = this.#case.writes.map(({ chunk, at, length }) => {
       const offset = (chunk % former.chunkCount) * chunkSize + at
       const chunkEnd = ((chunk % former.chunkCount) + 1) * chunkSize
@@ -112,8 +115,17 @@ class Disk {
       if (end <= offset || isLost) return Promise.resolve()
       return disk.write(offset, Buffer.alloc(end - offset, 0xdd))
     })
-    await Promise.all(writes)
-    await disk.close()
+    const { end } = this.#case
+    if (end === 'closed') {
+      await Promise.all(writes)
+      await disk.close()
+      return
+    }
+    await Promise.race([Promise.allSettled(writes), turns(this.#case.seed % 100)])
+    this.target = this.target.crash(end)
+    this.#metadata = this.#metadata.crash(end)
+    await Promise.allSettled(writes)
+    await disk.close().catch(() => {})
   }
 
   #start(
@@ -162,17 +174,18 @@ class Disk {
     }
     const { scan } = this.#case
     const writes = 'keep' as const
-    return redeploy({ image, labKey, writes, reuse, scan, found, place, logger: silentLogger })
+    const { target } = this
+    const logger = silentLogger
+    return redeploy({ image, labKey, writes, reuse, scan, target, found, place, logger })
   }
 
   async openUntilCrash(after: number, kind: 'killed' | 'power-loss'): Promise<boolean> {
-    const outcome = this.open().then(
-      async disk => {
-        await disk.close()
-        return true
-      },
-      () => false
-    )
+    const outcome = this.open()
+      .then(disk => disk.close())
+      .then(
+        () => true,
+        () => false
+      )
     const isDone = await Promise.race([outcome, turns(after)])
     if (isDone === true) return true
     // What has not been synced of the metadata may be lost while the target's is not, and so on.
@@ -200,7 +213,7 @@ async function checkAll(plan: Case): Promise<void> {
   for (const { after, kind } of plan.crashes) await machine.openUntilCrash(after, kind)
   const disk = await machine.open()
   await checkPresent(disk, machine)
-  if (plan.crashes.length === 0) checkReused(disk, machine, plan)
+  if (plan.crashes.length === 0 && plan.end !== 'power-loss') checkReused(disk, machine, plan)
   await placeAll(disk, machine.wanted)
   await disk.finish()
   await checkPresent(disk, machine)
@@ -267,6 +280,7 @@ const anyCase = (crashesMax: number): fc.Arbitrary<Case> =>
         { maxLength: 3 }
       ),
       scan: fc.boolean(),
+      end: fc.constantFrom('closed' as const, 'killed' as const, 'power-loss' as const),
       crashes: fc.array(
         fc.record({
           after: fc.nat({ max: 400 }),

@@ -1,7 +1,12 @@
 import { BootswarmError } from '../base/index.ts'
 
-// What a disk says around its hand-over (docs/hand-over.md).
+// What a disk says when it does not do what it is asked for.
 
+export function stopped(): BootswarmError {
+  return new BootswarmError('ERR_STOPPED', 'the target disk is being closed')
+}
+
+/** After a hand-over (docs/hand-over.md). */
 export function notOurs(): BootswarmError {
   return new BootswarmError(
     'ERR_HAND_OVER',

@@ -1,0 +1,72 @@
+import { blocksOf, bytesOf, partsOf, wholeBlocks } from './block-ranges.ts'
+import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import type { ChunkStates } from './chunk-states.ts'
+import type { ChunkWriter } from './chunk-writer.ts'
+import { masks } from './presence-map.ts'
+import type { Recorder } from './recorder.ts'
+import type { Storage } from './storage.ts'
+
+export interface MachineWritesParts {
+  readonly states: ChunkStates
+  readonly recorder: Recorder
+  readonly writer: ChunkWriter
+  readonly target: Storage
+}
+
+/** What the machine changes: any range, cut into what is its own already and what is not. */
+export class MachineWrites {
+  readonly #parts: MachineWritesParts
+
+  constructor(parts: MachineWritesParts) {
+    this.#parts = parts
+  }
+
+  async write(range: ByteRange, data: Uint8Array): Promise<void> {
+    const { states, recorder, writer } = this.#parts
+    const blocks = blocksOf(range)
+    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
+      await wait
+      wait = recorder.whenFree(blocks)
+    }
+    if (!states.map.any(blocks.block, blocks.count, masks.unwritten)) {
+      return recorder.write(range, data)
+    }
+    await this.#eachPart(range, part => {
+      const start = part.offset - range.offset
+      return writer.write(part, data.subarray(start, start + part.length))
+    })
+  }
+
+  async zero(range: ByteRange): Promise<void> {
+    const { inner, edges } = wholeBlocks(range, this.#parts.states.image.size)
+    for (const edge of edges) await this.write(edge, Buffer.alloc(edge.length))
+    if (inner !== undefined) await this.#eachPart(inner, part => this.#zeroPart(part))
+  }
+
+  async trim(range: ByteRange): Promise<void> {
+    const { states, recorder, target } = this.#parts
+    const { inner } = wholeBlocks(range, states.image.size)
+    if (inner === undefined) return
+    for (const run of recorder.settledRuns(blocksOf(inner))) {
+      const { offset, length } = bytesOf(run, states.image.size)
+      await target.trim(offset, length)
+    }
+  }
+
+  /** In a chunk of zeros only what the machine wrote has to be written, and stays its own. */
+  async #zeroPart(part: ChunkPart): Promise<void> {
+    const { states, writer } = this.#parts
+    if (!states.isZeroStill(part.position)) return writer.write(part, undefined)
+    const { block, count } = blocksOf(part)
+    for (const run of states.map.runs(block, count, masks.written)) {
+      const range = bytesOf(run, states.image.size)
+      await writer.write({ position: part.position, ...range }, undefined)
+    }
+  }
+
+  async #eachPart(range: ByteRange, job: (part: ChunkPart) => Promise<void>): Promise<void> {
+    const parts = partsOf(range, this.#parts.states.image.chunkSize)
+    const results = await Promise.allSettled(parts.map(job))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+}
