@@ -1,7 +1,7 @@
 import koffi from 'koffi'
 
-// The few system calls that Node does not offer, through libc. Each is a plain blocking call of a
-// microsecond or so; none of them moves data.
+// The few system calls that Node does not offer, through libc. What may take long is called in a
+// thread of its own; the others take a microsecond or so.
 
 const libc = koffi.load('libc.so.6')
 const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
@@ -12,6 +12,7 @@ const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
+const FALLOC_FL_ZERO_RANGE = 16
 const LOCK_EX = 2
 const LOCK_NB = 4
 
@@ -39,12 +40,24 @@ export function nextDataExtent(fd: number, offset: number, size: number): DataEx
 }
 
 /**
- * Gives a range of a file back to the file system, so that it reads as zeros (fallocate(2)). False
- * where the file system cannot; the caller then writes zeros.
+ * Gives a range of a file or block device back, so that it reads as zeros (fallocate(2)). False where
+ * that cannot be; the caller then writes zeros.
  */
-export function punchHole(fd: number, offset: number, length: number): boolean {
-  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
-  return fallocateCall(fd, mode, offset, length) === 0
+export function punchHole(fd: number, offset: number, length: number): Promise<boolean> {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length)
+}
+
+/** Has the kernel write zeros, by the device itself where it can; false where it does not. */
+export function zeroRange(fd: number, offset: number, length: number): Promise<boolean> {
+  return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length)
+}
+
+function fallocate(fd: number, mode: number, offset: number, length: number): Promise<boolean> {
+  return new Promise(resolve => {
+    fallocateCall.async(fd, mode, offset, length, (error: Error | null, result: number) => {
+      resolve(error === null && result === 0)
+    })
+  })
 }
 
 /** Takes the exclusive advisory lock of a file, held until it is closed (flock(2)). False if taken. */

@@ -79,7 +79,7 @@ export async function peekTarget(
   const file = await look(place)
   if (file === undefined) return undefined
   try {
-    const storage = storageOf(file)
+    const { storage } = file
     const search = onDevice
       ? await searchDevice(storage, place, undefined)
       : await searchFile(storage, place)
@@ -96,10 +96,6 @@ export async function peekTarget(
 
 function sidePath(path: string): string {
   return `${path}.bootswarm`
-}
-
-function storageOf({ handle, path, size, kind }: HeldFile): FileStorage {
-  return new FileStorage(handle.fd, path, size, kind)
 }
 
 type Opened = Omit<DiskParts, 'image' | 'release' | 'overlay' | 'unclaim'>
@@ -142,7 +138,7 @@ class Opening {
     const { blank, relocating } = found.superblock
     const { reuse } = this.#options
     return {
-      target: storageOf(file),
+      target: file.storage,
       metadata,
       blank,
       relocating: relocating && reuse !== undefined ? fromScan(reuse) : undefined
@@ -184,7 +180,7 @@ class Opening {
     const file = await this.#hold(`${metadataPath ?? sidePath(path)}.overlay`, 0o600)
     await file.handle.truncate(0)
     await file.handle.truncate(size)
-    return storageOf({ ...file, size })
+    return new FileStorage(file.handle.fd, file.path, size)
   }
 
   #besideFile(side: string): NewPlace {
@@ -195,7 +191,7 @@ class Opening {
         const held = await this.#hold(path, 0o600)
         await held.handle.truncate(0)
         await held.handle.truncate(size)
-        return storageOf({ ...held, size })
+        return new FileStorage(held.handle.fd, held.path, size)
       },
       commit: async () => {
         await rename(path, side)
@@ -221,7 +217,7 @@ class Opening {
 
   async #search(file: HeldFile, side: string | undefined): Promise<Search> {
     if (side === undefined) {
-      return this.#usable(await searchDevice(storageOf(file), file.path, this.#options.image.size))
+      return this.#usable(await searchDevice(file.storage, file.path, this.#options.image.size))
     }
     const kind = await kindAt(side)
     if (kind === undefined) return { kind: 'absent', zero: true }
@@ -230,7 +226,7 @@ class Opening {
     }
     const { readOnly } = this.#held[0] ?? {}
     const sideFile = await this.#hold(side, 0o600, { readOnly })
-    const search = await searchFile(storageOf(sideFile), side)
+    const search = await searchFile(sideFile.storage, side)
     if (search.kind !== 'absent' || search.zero) return this.#usable(search)
     const message = `${side} is no disk metadata; name another file with --metadata, or --force`
     return this.#usable({
@@ -272,7 +268,7 @@ class Opening {
     const asideBytes = asideBytesFor(image, room)
     const storage =
       side === undefined
-        ? deviceSection(storageOf(file), wholePages(image.size))
+        ? deviceSection(file.storage, wholePages(image.size))
         : await this.#makeSideFile(side, asideBytes)
     const target = await this.#extended(file)
     const scans = scan === true && !empty && reuse !== undefined
@@ -284,13 +280,13 @@ class Opening {
     return { target, metadata, blank, relocating: scans ? fromScan(reuse) : undefined }
   }
 
-  async #extended(file: HeldFile): Promise<FileStorage> {
+  async #extended(file: HeldFile): Promise<Storage> {
     const { image } = this.#options
-    if (file.size >= image.size) return storageOf(file)
+    if (file.size >= image.size) return file.storage
     await file.handle.truncate(image.size)
     await file.handle.sync()
     await syncDirectory(dirname(file.path))
-    return storageOf({ ...file, size: image.size })
+    return new FileStorage(file.handle.fd, file.path, image.size)
   }
 
   async #makeSideFile(side: string, asideBytes: number): Promise<FileStorage> {
@@ -300,7 +296,7 @@ class Opening {
     await held.handle.truncate(size)
     await held.handle.sync()
     await syncDirectory(dirname(side))
-    return storageOf({ ...held, size })
+    return new FileStorage(held.handle.fd, side, size)
   }
 
   #deviceRoom({ path, size }: HeldFile): number {

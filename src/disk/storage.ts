@@ -1,7 +1,8 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
-import { BootswarmError, nextDataExtent, punchHole, systemErrorCode } from '../base/index.ts'
+import { nextDataExtent, punchHole } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
+import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -16,6 +17,8 @@ export interface Storage {
   zero(offset: number, length: number): Promise<void>
   /** What a range reads as afterwards is not said; it may be given back. */
   trim(offset: number, length: number): Promise<void>
+  /** It is known without reading that the range is zeros. */
+  isHole(offset: number, length: number): boolean
   /** Once it has failed it fails for ever: the kernel has dropped what it could not write. */
   sync(): Promise<void>
   /** Something was written that no sync has covered yet; one that is still under way does not count. */
@@ -24,31 +27,34 @@ export interface Storage {
 
 const read = promisify(fs.read)
 const write = promisify(fs.write)
-const datasync = promisify(fs.fdatasync)
 
 const zeroPieceBytes = 1024 * 1024
 const zeros = Buffer.alloc(zeroPieceBytes)
 
-/** A file or block device that is open for reading and writing. */
+/** A file that is open for reading and writing. */
 export class FileStorage implements Storage {
   readonly size: number
   readonly #fd: number
   readonly #path: string
-  readonly #kind: 'file' | 'device'
-  /** How many writes have landed, and how many of those a sync has covered. */
-  #landed = 0
-  #covered = 0
-  #syncFailure: BootswarmError | undefined
+  readonly #file: SyncedFile
 
-  constructor(fd: number, path: string, size: number, kind: 'file' | 'device') {
+  constructor(fd: number, path: string, size: number) {
     this.#fd = fd
     this.#path = path
     this.size = size
-    this.#kind = kind
+    this.#file = new SyncedFile(fd, path)
   }
 
   get dirty(): boolean {
-    return this.#covered < this.#landed
+    return this.#file.dirty
+  }
+
+  sync(): Promise<void> {
+    return this.#file.sync()
+  }
+
+  isHole(offset: number, length: number): boolean {
+    return nextDataExtent(this.#fd, offset, offset + length) === undefined
   }
 
   async read(offset: number, length: number, into?: Buffer): Promise<Buffer> {
@@ -56,11 +62,11 @@ export class FileStorage implements Storage {
     try {
       for (let done = 0; done < length;) {
         const { bytesRead } = await read(this.#fd, bytes, done, length - done, offset + done)
-        if (bytesRead === 0) throw this.#ioError(`ends before byte ${offset + length}`)
+        if (bytesRead === 0) throw endsEarly(this.#path, offset + length)
         done += bytesRead
       }
     } catch (error) {
-      throw this.#translated(error, 'read')
+      throw diskError(this.#path, 'read', error)
     }
     return bytes
   }
@@ -78,10 +84,9 @@ export class FileStorage implements Storage {
         done += bytesWritten
       }
     } catch (error) {
-      throw this.#translated(error, 'write')
+      throw diskError(this.#path, 'write', error)
     } finally {
-      // Counted when it has landed: a sync that begins before that need not cover it.
-      this.#landed++
+      this.#file.landed()
     }
   }
 
@@ -92,51 +97,18 @@ export class FileStorage implements Storage {
     }
   }
 
-  trim(offset: number, length: number): Promise<void> {
-    if (this.#kind === 'file' && punchHole(this.#fd, offset, length)) this.#landed++
-    return Promise.resolve()
-  }
-
-  async sync(): Promise<void> {
-    if (this.#syncFailure !== undefined) throw this.#syncFailure
-    const landed = this.#landed
-    try {
-      await datasync(this.#fd)
-      this.#covered = Math.max(this.#covered, landed)
-    } catch (error) {
-      this.#syncFailure = this.#translated(error, 'flush')
-      throw this.#syncFailure
-    }
+  async trim(offset: number, length: number): Promise<void> {
+    if (await punchHole(this.#fd, offset, length)) this.#file.landed()
   }
 
   async #zeroPiece(offset: number, length: number): Promise<void> {
-    if (this.#kind === 'file') {
-      if (nextDataExtent(this.#fd, offset, offset + length) === undefined) return
-      if (punchHole(this.#fd, offset, length)) {
-        this.#landed++
-        return
-      }
+    if (this.isHole(offset, length)) return
+    if (await punchHole(this.#fd, offset, length)) {
+      this.#file.landed()
+      return
     }
-    // Reading is cheaper than writing on most devices, and keeps thin ones thin.
     if (isZero(await this.read(offset, length))) return
     await this.write(offset, zeros.subarray(0, length))
-  }
-
-  #translated(error: unknown, action: string): BootswarmError {
-    if (error instanceof BootswarmError) return error
-    const reason = systemErrorCode(error) ?? 'unknown error'
-    if (reason !== 'ENOSPC' && reason !== 'EDQUOT')
-      return this.#ioError(`${action}: ${reason}`, error)
-    return new BootswarmError(
-      'ERR_DISK_FULL',
-      `${this.#path}: its file system is full; free some space there`,
-      { cause: error }
-    )
-  }
-
-  #ioError(what: string, cause?: unknown): BootswarmError {
-    const message = `${this.#path}: the disk fails (${what}); check it with dmesg`
-    return new BootswarmError('ERR_DISK_IO', message, { cause })
   }
 }
 
@@ -144,10 +116,11 @@ export class FileStorage implements Storage {
 export function sectionOf(whole: Storage, start: number, size: number): Storage {
   return {
     size,
-    read: (offset, length) => whole.read(start + offset, length),
+    read: (offset, length, into) => whole.read(start + offset, length, into),
     write: (offset, data) => whole.write(start + offset, data),
     zero: (offset, length) => whole.zero(start + offset, length),
     trim: (offset, length) => whole.trim(start + offset, length),
+    isHole: (offset, length) => whole.isHole(start + offset, length),
     sync: () => whole.sync(),
     get dirty() {
       return whole.dirty

@@ -4,8 +4,12 @@ import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
 import { fileError, isZero } from '../image/index.ts'
+import { DeviceStorage } from './device-storage.ts'
+import { pageBytes } from './pages.ts'
+import { FileStorage } from './storage.ts'
+import type { Storage } from './storage.ts'
 
-const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL } = fs.constants
+const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_DIRECT } = fs.constants
 
 /** A target or side file, open and locked. */
 export interface HeldFile {
@@ -13,6 +17,7 @@ export interface HeldFile {
   readonly kind: 'file' | 'device'
   readonly handle: FileHandle
   readonly size: number
+  readonly storage: Storage
   readonly readOnly?: boolean
   /** Gives up the sole right to a device; it stays open and locked. May be repeated. */
   unclaim(): Promise<void>
@@ -96,7 +101,7 @@ export async function letGo(file: HeldFile): Promise<void> {
 async function openLocked(path: string, kind: 'file' | 'device', mode: number, readOnly: boolean) {
   const handle = await openFor(path, kind, mode, readOnly)
   try {
-    if (tryLock(handle.fd)) return { path, kind, handle, size: await sizeOf(handle, path) }
+    if (tryLock(handle.fd)) return await heldFile(path, kind, handle)
   } catch (error) {
     await handle.close()
     throw error
@@ -112,8 +117,9 @@ async function openFor(
   readOnly: boolean
 ): Promise<FileHandle> {
   try {
-    if (readOnly) return await open(path, O_RDONLY)
-    return await open(path, kind === 'device' ? O_RDWR : O_RDWR | O_CREAT, mode)
+    const direct = kind === 'device' ? O_DIRECT : 0
+    if (readOnly) return await open(path, O_RDONLY | direct)
+    return await open(path, O_RDWR | (direct === 0 ? O_CREAT : direct), mode)
   } catch (error) {
     throw fileError(error, path)
   }
@@ -150,7 +156,15 @@ export async function look(path: string): Promise<HeldFile | undefined> {
   if (kind === undefined) return undefined
   try {
     const handle = await open(path, O_RDONLY)
-    return { path, kind, handle, size: await sizeOf(handle, path), unclaim: nothing }
+    const { size } = await geometryOf(handle, path)
+    return {
+      path,
+      kind,
+      handle,
+      size,
+      storage: new FileStorage(handle.fd, path, size),
+      unclaim: nothing
+    }
   } catch (error) {
     throw fileError(error, path)
   }
@@ -160,13 +174,42 @@ function nothing(): Promise<void> {
   return Promise.resolve()
 }
 
-async function sizeOf(handle: FileHandle, path: string): Promise<number> {
+async function heldFile(
+  path: string,
+  kind: 'file' | 'device',
+  handle: FileHandle
+): Promise<Omit<HeldFile, 'unclaim'>> {
+  const { size, sectorBytes } = await geometryOf(handle, path)
+  const storage =
+    kind === 'device'
+      ? new DeviceStorage(handle.fd, path, size, sectorBytes)
+      : new FileStorage(handle.fd, path, size)
+  return { path, kind, handle, size, storage }
+}
+
+async function geometryOf(
+  handle: FileHandle,
+  path: string
+): Promise<{ size: number; sectorBytes: number }> {
   const stats = await handle.stat({ bigint: true })
-  if (!stats.isBlockDevice()) return Number(stats.size)
-  const number = deviceNumber(stats.rdev)
-  const sectors = await readFile(`/sys/dev/block/${number}/size`, 'utf8').catch(() => '')
-  if (/^\d+\n$/.test(sectors)) return Number(sectors) * limits.sectorBytes
-  throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
+  if (!stats.isBlockDevice()) return { size: Number(stats.size), sectorBytes: limits.sectorBytes }
+  const about = `/sys/dev/block/${deviceNumber(stats.rdev)}`
+  const sectors = await numberIn(`${about}/size`)
+  if (sectors === undefined) {
+    throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
+  }
+  const sectorBytes =
+    (await numberIn(`${about}/queue/logical_block_size`)) ??
+    // A partition's queue is its disk's.
+    (await numberIn(`${about}/../queue/logical_block_size`)) ??
+    pageBytes
+  const bytes = sectors * limits.sectorBytes
+  return { size: bytes - (bytes % sectorBytes), sectorBytes }
+}
+
+async function numberIn(path: string): Promise<number | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return /^\d+\n$/.test(text) ? Number(text) : undefined
 }
 
 /** MAJOR:MINOR. The number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor. */
@@ -194,31 +237,29 @@ export async function holdsNothing(file: HeldFile, length: number): Promise<bool
   }
 }
 
-async function isFileZero({ handle, size }: HeldFile, length: number): Promise<boolean> {
+async function isFileZero({ handle, storage, size }: HeldFile, length: number): Promise<boolean> {
   const end = Math.min(size, length)
   for (let offset = 0; ;) {
     const extent = nextDataExtent(handle.fd, offset, end)
     if (extent === undefined) return true
     const piece = Math.min(extent.length, probeBytes)
-    if (!(await isRangeZero(handle, extent.offset, piece))) return false
+    if (!(await isRangeZero(storage, extent.offset, piece))) return false
     offset = extent.offset + piece
   }
 }
 
-async function isDeviceZero({ handle, size }: HeldFile): Promise<boolean> {
+async function isDeviceZero({ storage, size }: HeldFile): Promise<boolean> {
   const edge = Math.min(probeBytes, size)
-  if (!(await isRangeZero(handle, 0, edge))) return false
-  if (!(await isRangeZero(handle, size - edge, edge))) return false
+  if (!(await isRangeZero(storage, 0, edge))) return false
+  if (!(await isRangeZero(storage, size - edge, edge))) return false
   const blocks = Math.floor(size / spreadBlockBytes)
   for (let index = 0; index < spreadBlocks; index++) {
     const block = Math.floor((index * blocks) / spreadBlocks)
-    if (!(await isRangeZero(handle, block * spreadBlockBytes, spreadBlockBytes))) return false
+    if (!(await isRangeZero(storage, block * spreadBlockBytes, spreadBlockBytes))) return false
   }
   return true
 }
 
-async function isRangeZero(handle: FileHandle, offset: number, length: number): Promise<boolean> {
-  const bytes = Buffer.alloc(length)
-  const { bytesRead } = await handle.read(bytes, 0, length, offset)
-  return isZero(bytes.subarray(0, bytesRead))
+async function isRangeZero(storage: Storage, offset: number, length: number): Promise<boolean> {
+  return isZero(await storage.read(offset, length))
 }

@@ -72,6 +72,10 @@ export class CrashingStorage implements Storage {
     await this.write(offset, Buffer.alloc(length))
   }
 
+  isHole(): boolean {
+    return false
+  }
+
   /** May do it, or some of it, or nothing. */
   async trim(offset: number, length: number): Promise<void> {
     const kept = Math.floor((this.#random.next() * 2 * length) / sectorBytes) * sectorBytes

@@ -14,6 +14,7 @@ import {
   regionsOf
 } from '../../src/disk/format.ts'
 import { TargetDisk } from '../../src/disk/index.ts'
+import { loopDevice } from './loop-device.ts'
 import { labKey, noise, optionsFor, placeAll, sampleImage, temporaryDirectory } from './samples.ts'
 
 const run = promisify(execFile)
@@ -244,20 +245,14 @@ test('a full file system is said to be one, and the chunk stays missing', async 
   await disk.close()
 })
 
-async function loopDevice(t: ExecutionContext, size: number): Promise<string> {
-  const backing = join(await temporaryDirectory(t), 'backing')
-  await writeFile(backing, '')
-  await truncate(backing, size)
-  const { stdout } = await run('losetup', ['--find', '--show', backing])
-  const device = stdout.trim()
-  t.teardown(() => run('losetup', ['--detach', device]))
-  return device
+async function newDevice(t: ExecutionContext, size: number): Promise<string> {
+  return loopDevice(t, join(await temporaryDirectory(t), 'backing'), size)
 }
 
 const metadataBytes = 10 * 1024 * 1024
 
 test.serial('on a device the metadata lies after the image’s end', async t => {
-  const device = await loopDevice(t, image.size + metadataBytes)
+  const device = await newDevice(t, image.size + metadataBytes)
   const first = await TargetDisk.open(optionsFor(device, image))
   await t.throwsAsync(TargetDisk.open(optionsFor(device, image)), { code: 'ERR_TARGET_BUSY' })
   await placeAll(first, image)
@@ -282,7 +277,7 @@ test.serial('on a device the metadata lies after the image’s end', async t => 
 })
 
 test.serial('a used device is really zeroed where the image is zero', async t => {
-  const device = await loopDevice(t, image.size + metadataBytes)
+  const device = await newDevice(t, image.size + metadataBytes)
   await overwrite(device, 0, Buffer.alloc(image.size, 0xee))
   await t.throwsAsync(TargetDisk.open(optionsFor(device, image)), { code: 'ERR_TARGET_FOREIGN' })
   const disk = await TargetDisk.open(optionsFor(device, image, { force: true }))
@@ -293,7 +288,7 @@ test.serial('a used device is really zeroed where the image is zero', async t =>
 })
 
 test.serial('a device without room behind the image needs --metadata', async t => {
-  const device = await loopDevice(t, Math.ceil(image.size / 4096) * 4096 + 8192)
+  const device = await newDevice(t, Math.ceil(image.size / 4096) * 4096 + 8192)
   await t.throwsAsync(TargetDisk.open(optionsFor(device, image)), {
     code: 'ERR_TARGET_TOO_SMALL',
     message: /bytes more/
