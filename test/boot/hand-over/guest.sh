@@ -62,7 +62,9 @@ mapped() { echo "dm-$(dmsetup info -c --noheadings -o minor "$1")"; }
 
 # Whatever is listed in sums has been synced with its file.
 write_files() {
-  local run=$1 to=$1/mnt number=0
+  local run=$1 to=$1/mnt number
+  # After a loss of power it goes on behind what is there.
+  number=$(wc -l 2>/dev/null <"$to/sums" || echo 0)
   while [ ! -e "$run/stop" ]; do
     if [ -e "$run/go" ]; then
       number=$((number + 1))
