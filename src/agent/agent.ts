@@ -168,13 +168,14 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
+      backgroundRate,
       path: disk,
       metadataPath: metadata,
       image,
@@ -184,7 +185,14 @@ export class Agent {
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
-      onWithdrawn: position => this.#session?.servable(position, false)
+      onWithdrawn: position => this.#session?.servable(position, false),
+      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: seconds() }),
+      onGivenUp: chunks => {
+        // At 1, 2, 4, 8, …: there may be thousands.
+        if ((chunks & (chunks - 1)) === 0) {
+          this.#emit({ event: 'given-up', seconds: seconds(), chunks })
+        }
+      }
     })
   }
 

@@ -1,4 +1,4 @@
-import type { ChunkId, Frame, Holding, Logger } from '../base/index.ts'
+import { isErrorCode, type ChunkId, type Frame, type Holding, type Logger } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import { chunkIdOf, encodeFrame, verifiedPlain } from '../image/index.ts'
 import type { FrameSource } from '../swarm/index.ts'
@@ -50,7 +50,10 @@ export class LocalFrames implements FrameSource {
     const { items, disk } = this.#init
     for (const position of items.manifest.positionsOf(id)) {
       if (!disk.servable(position)) continue
-      const pristine = await disk.pristine(position)
+      const pristine = await disk.pristine(position).catch((error: unknown) => {
+        if (isErrorCode(error, 'ERR_DISK_IO')) this.#init.onRotten(position)
+        else throw error
+      })
       if (pristine === undefined) continue
       const plain =
         'plain' in pristine

@@ -28,6 +28,8 @@ export interface AgentOptions {
   readonly control?: string
   /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
   readonly shareMs?: number
+  /** Bytes a second that the background may use of the disk at most. */
+  readonly backgroundRate?: number
   readonly tuning?: Tuning
   readonly logger: Logger
   onEvent(event: AgentEvent): void

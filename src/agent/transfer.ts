@@ -51,6 +51,9 @@ export interface TransferInit {
   onArrival(): void
 }
 
+/** While a chunk waits for the disk the scheduler is told that it moves. */
+const placingMs = 500
+
 /** After a failed write of a chunk it is fetched again, not at once. */
 const diskRetryMs = 1_000
 
@@ -179,7 +182,11 @@ export class Transfer {
     network.relay(id, frame)
     const pages = items.pagesOf(id)
     const placed = pages.length > 0 ? this.#placePages(pages, plain) : this.#place(id, plain, frame)
-    return placed.catch((error: unknown) => this.#notPlaced(id, error))
+    // The disk takes it when the machine leaves it time for that: nobody else need be asked meanwhile.
+    const alive = setInterval(() => this.progress(link, id, 0), placingMs)
+    return placed
+      .catch((error: unknown) => this.#notPlaced(id, error))
+      .finally(() => clearInterval(alive))
   }
 
   #answered(id: ChunkId, event: (item: number) => FetchEvent): void {

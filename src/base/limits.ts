@@ -64,6 +64,19 @@ export const limits = {
   unrecordedBlocksMax: 16_384,
   /** Chunks that are marked as about to be written into at once: a flush each 8 MiB. */
   touchedChunks: 64,
+  /**
+   * What the stream and the verification may do to the disk in a second while the machine uses it, and
+   * while an answer to the machine takes longer than `machineWaitsMs`: then only so much that a busy
+   * machine completes, too.
+   */
+  backgroundBusyBytes: 8 * MiB,
+  backgroundFloorBytes: 1 * MiB,
+  machineWaitsMs: 20,
+  /** So long after its last read or write the machine counts as using its disk. */
+  machineBusyMs: 100,
+  /** On a full file system: chunks that wait in memory for room, and how often is looked for it. */
+  heldChunksMax: 32,
+  roomLookMs: 1_000,
   /** Runs in one answer to what is where: a client that wants more asks again. */
   extentsMax: 4_096,
   /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { formatBytes } from './formats.ts'
+import { formatBytes, parseBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { shareMsOf } from './share.ts'
@@ -21,6 +21,7 @@ interface AgentCommand extends TuningOptions {
   readonly metadata?: string
   readonly listen?: readonly string[]
   readonly writes: string
+  readonly backgroundRate?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly scan?: boolean
@@ -51,6 +52,10 @@ export function register(program: Command): void {
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
+    .option(
+      '--background-rate <bytes>',
+      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+    )
     .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
@@ -70,6 +75,7 @@ async function run(options: AgentCommand): Promise<void> {
     ...options,
     writes,
     shareMs,
+    backgroundRate: backgroundRateOf(options.backgroundRate),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
@@ -98,6 +104,13 @@ function writesOf(text: string): 'keep' | 'discard' {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
+}
+
+function backgroundRateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const rate = parseBytes('--background-rate', text)
+  if (rate > 0) return rate
+  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
 async function untilEpoch(text: string | undefined): Promise<void> {
@@ -139,6 +152,15 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'fed':
         printNote(`reads are answered again, after ${event.waited} s`)
+        return
+      case 'full':
+        printNote('the file system of the target disk is full; streaming waits for room there')
+        return
+      case 'room':
+        printNote('there is room on the target disk again; streaming goes on')
+        return
+      case 'given-up':
+        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
         return
       case 'newer':
         printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)

@@ -1,15 +1,22 @@
+import { isErrorCode } from '../base/index.ts'
 import type { Extent } from '../base/index.ts'
+import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { Demand } from './demand.ts'
 import { masks } from './presence-map.ts'
+import type { RoomWait } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 
 export interface BlockReaderParts {
   readonly states: ChunkStates
   readonly demand: Demand
   readonly target: Storage
+  readonly io: MachineIo
+  readonly room: RoomWait
+  /** Makes a chunk needed whose blocks cannot be read. */
+  readonly onUnreadable: (position: number) => Promise<void>
 }
 
 /** The machine's reads: waits for what is missing, and reads what is there. */
@@ -20,9 +27,20 @@ export class BlockReader {
     this.#parts = parts
   }
 
+  /** What the disk cannot read any more is fetched again and rewritten; ERR_DISK_IO if that fails. */
   async read(range: ByteRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { io } = this.#parts
     await this.arrival(range, signal)
-    return this.#readPresent(range)
+    try {
+      return await io.run(() => this.#readPresent(range))
+    } catch (error) {
+      if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
+      const lost = await this.#unreadableChunks(range)
+      if (lost.length === 0) throw error
+      for (const position of lost) await this.#parts.onUnreadable(position)
+      await this.arrival(range, signal)
+      return io.run(() => this.#readPresent(range))
+    }
   }
 
   /** Resolves when the whole range can be read without waiting. */
@@ -78,6 +96,21 @@ export class BlockReader {
       .map(({ extent }) => extent)
   }
 
+  /** Positions of chunks with blocks of the image that fail; the machine's own nobody else has. */
+  async #unreadableChunks(range: ByteRange): Promise<number[]> {
+    const { states, target } = this.#parts
+    const { map, image } = states
+    const lost = new Set<number>()
+    for (const part of partsOf(range, image.chunkSize)) {
+      const { block, count } = blocksOf(part)
+      for (const run of map.runs(block, count, masks.pristine)) {
+        const { offset, length } = bytesOf(run, image.size)
+        await target.read(offset, length).catch(() => lost.add(part.position))
+      }
+    }
+    return [...lost]
+  }
+
   #absentParts(range: ByteRange): ChunkPart[] {
     const { states } = this.#parts
     const { block, count } = blocksOf(range)
@@ -86,8 +119,10 @@ export class BlockReader {
   }
 
   #isAbsent(part: ChunkPart): boolean {
-    const { map, zero } = this.#parts.states
+    const { states, room } = this.#parts
+    const { map, zero } = states
     const { block, count } = blocksOf(part)
+    if (room.plain(part.position) !== undefined) return false
     return !zero.has(part.position) && map.any(block, count, masks.missing)
   }
 
@@ -96,7 +131,17 @@ export class BlockReader {
     return demand.wait(part.position, 'read', () => !this.#isAbsent(part), signal)
   }
 
-  /** What is still missing here is zeros that are promised. */
+  /** Of chunks that wait for room on the target. */
+  #copyHeld(range: ByteRange, bytes: Buffer): void {
+    const { states, room } = this.#parts
+    for (const part of partsOf(range, states.image.chunkSize)) {
+      const start = part.offset - part.position * states.image.chunkSize
+      const plain = room.plain(part.position)?.subarray(start, start + part.length)
+      if (plain !== undefined) bytes.set(plain, part.offset - range.offset)
+    }
+  }
+
+  /** What is still missing here is zeros that are promised, or waits for room. */
   async #readPresent(range: ByteRange): Promise<Uint8Array> {
     const { target, states } = this.#parts
     const { map, image } = states
@@ -104,6 +149,7 @@ export class BlockReader {
     if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
     const bytes = Buffer.alloc(range.length)
     const end = range.offset + range.length
+    this.#copyHeld(range, bytes)
     await Promise.all(
       map.runs(block, count, masks.present).map(async run => {
         const whole = bytesOf(run, image.size)

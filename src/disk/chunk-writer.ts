@@ -1,3 +1,4 @@
+import { isErrorCode } from '../base/index.ts'
 import type { Frame, Logger } from '../base/index.ts'
 import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
@@ -7,6 +8,7 @@ import type { Demand, DemandEvents } from './demand.ts'
 import type { Metadata } from './metadata.ts'
 import { blockStates, masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
+import type { RoomWait } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 
 export interface ChunkWriterParts {
@@ -16,8 +18,10 @@ export interface ChunkWriterParts {
   readonly recorder: Recorder
   readonly target: Storage
   readonly metadata: Metadata
+  readonly room: RoomWait
   readonly logger: Logger
   readonly encodeFrame: (plain: Uint8Array) => Promise<Frame>
+  readonly onGivenUp: (count: number) => void
   readonly onNeed: DemandEvents['onNeed']
 }
 
@@ -53,19 +57,45 @@ export class ChunkWriter {
     }
   }
 
-  /** A verified pristine chunk has arrived. False if nothing of it was needed. */
-  place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
-    const { states, locks, demand } = this.#parts
-    return locks.run(position, 'exclusive', async () => {
-      if (!states.needs(position)) return false
-      await this.#fillMissing(position, plain)
-      demand.wake(position, true)
-      const written = (states.map.chunkStates(position) & masks.written) !== 0
-      const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
-      if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
-      states.refresh(position)
-      return true
-    })
+  /**
+   * A verified pristine chunk has arrived. False if nothing of it was needed. While the target's file
+   * system is full it waits for room, and is read from memory meanwhile.
+   */
+  async place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
+    const { locks, room, demand } = this.#parts
+    for (;;) {
+      try {
+        const job = (): Promise<boolean> => this.#placeLocked(position, plain, frame)
+        const placed = await locks.run(position, 'exclusive', job)
+        room.found(position)
+        return placed
+      } catch (error) {
+        if (!isErrorCode(error, 'ERR_DISK_FULL') || !room.hold(position, plain)) {
+          room.found(position)
+          // Who waits for it has nothing to wait for: the disk does not take it.
+          demand.fail(position, error as Error)
+          throw error
+        }
+        demand.wake(position, true)
+        await room.wait()
+      }
+    }
+  }
+
+  async #placeLocked(
+    position: number,
+    plain: Uint8Array,
+    frame: Frame | undefined
+  ): Promise<boolean> {
+    const { states, demand } = this.#parts
+    if (!states.needs(position)) return false
+    await this.#fillMissing(position, plain)
+    demand.wake(position, true)
+    const written = (states.map.chunkStates(position) & masks.written) !== 0
+    const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
+    if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
+    states.refresh(position)
+    return true
   }
 
   async #fillMissing(position: number, plain: Uint8Array): Promise<void> {
@@ -179,6 +209,7 @@ export class ChunkWriter {
       position,
       givenUp: states.givenUp.count
     })
+    this.#parts.onGivenUp(states.givenUp.count)
     await metadata.append([{ kind: 'given-up', position }])
   }
 }

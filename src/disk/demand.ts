@@ -51,12 +51,24 @@ export class Demand {
     }
   }
 
+  isAwaited(position: number): boolean {
+    return this.#waiters.has(position)
+  }
+
   /** Something of the chunk became present. `arrived`: all of it, so that nothing need be cancelled. */
   wake(position: number, arrived: boolean): void {
     for (const waiter of this.#waiters.get(position) ?? []) {
       if (!waiter.satisfied()) continue
       this.#remove(position, waiter, arrived)
       waiter.resolve()
+    }
+  }
+
+  /** Who waits for the chunk need not wait any more: it cannot be had. */
+  fail(position: number, reason: Error): void {
+    for (const waiter of this.#waiters.get(position) ?? []) {
+      this.#remove(position, waiter, true)
+      waiter.reject(reason)
     }
   }
 

@@ -5,6 +5,7 @@ import type { ImageLayout } from './format.ts'
 import type { Metadata } from './metadata.ts'
 import type { OpenOptions } from './opening.ts'
 import type { Relocating } from './redeploying.ts'
+import type { RoomEvents } from './room-wait.ts'
 import type { Storage } from './storage.ts'
 
 /** What a disk stands on once its files are open. */
@@ -26,11 +27,15 @@ export interface DiskParts {
   readonly release: () => Promise<void>
 }
 
-export interface DiskContext extends DemandEvents, ServableEvents {
+export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
+  /** A chunk's pristine frame was given up for want of room; `count` of them by now. */
+  readonly onGivenUp?: (count: number) => void
   readonly logger: Logger
   readonly clock?: Clock
   /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
   readonly settleMs?: number
+  /** Bytes a second that the stream and the verification may move at most; as many as can be by default. */
+  readonly backgroundRate?: number
   /** How frames are made that are put aside; compressed by default. */
   readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }

@@ -1,3 +1,4 @@
+import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, partsOf, wholeBlocks } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -11,6 +12,7 @@ export interface MachineWritesParts {
   readonly recorder: Recorder
   readonly writer: ChunkWriter
   readonly target: Storage
+  readonly io: MachineIo
 }
 
 /** What the machine changes: any range, cut into what is its own already and what is not. */
@@ -22,14 +24,14 @@ export class MachineWrites {
   }
 
   async write(range: ByteRange, data: Uint8Array): Promise<void> {
-    const { states, recorder, writer } = this.#parts
+    const { states, recorder, writer, io } = this.#parts
     const blocks = blocksOf(range)
     for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
       await wait
       wait = recorder.whenFree(blocks)
     }
     if (!states.map.any(blocks.block, blocks.count, masks.unwritten)) {
-      return recorder.write(range, data)
+      return io.run(() => recorder.write(range, data))
     }
     await this.#eachPart(range, part => {
       const start = part.offset - range.offset

@@ -293,7 +293,7 @@ class Opening {
     const { image } = this.#options
     const held = this.#held.find(file => file.path === side) ?? (await this.#hold(side, 0o600))
     const size = totalBytes(image, asideBytes)
-    await held.handle.truncate(size)
+    if (held.size !== size) await held.handle.truncate(size)
     await held.handle.sync()
     await syncDirectory(dirname(side))
     return new FileStorage(held.handle.fd, side, size)

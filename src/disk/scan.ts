@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises'
 import type { ChunkId } from '../base/index.ts'
 import { chunkIdOf, isZero, zeroId } from '../image/index.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -5,6 +6,9 @@ import { fromAside } from './reuse-plan.ts'
 import type { Move } from './reuse-plan.ts'
 import type { Storage } from './storage.ts'
 import type { ChunkNames } from './verification.ts'
+
+/** So many holes are passed over before others have a turn. */
+const holesAtOnce = 1024
 
 export interface ScanProgress {
   readonly bytesDone: number
@@ -45,6 +49,8 @@ export async function searchChunks(options: ScanOptions): Promise<ScanResult> {
       continue
     }
     const length = Math.min(chunkSize, extent - start)
+    if (position % holesAtOnce === 0) await breathe()
+    if (target.isHole(start, length)) continue
     const plain = await target.read(start, length, scratch.subarray(0, length))
     onProgress?.({ bytesDone: start + length, size: extent })
     if (isZero(plain)) continue

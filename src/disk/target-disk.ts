@@ -1,7 +1,8 @@
 import { BootswarmError, limits, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Extent, Frame } from '../base/index.ts'
+import type { BlockDevice, Extent, Frame } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
+import { BackgroundPace, MachineIo } from './background-pace.ts'
 import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
@@ -9,17 +10,18 @@ import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
 import { progressOf } from './disk-parts.ts'
 import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
-import { adoptHiddenWrites } from './hidden-writes.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
 import type { PeekResult } from './opening.ts'
 import { notOurs, requireComplete, stopped } from './disk-errors.ts'
 import { Overlay } from './overlay.ts'
-import { blockStates, masks } from './presence-map.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
 import { relocate } from './relocation.ts'
+import { RoomWait } from './room-wait.ts'
+import { takeBack } from './taking-back.ts'
+import { UnderWay } from './under-way.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
 import { zeroTarget } from './zeroing.ts'
@@ -28,7 +30,9 @@ import { zeroTarget } from './zeroing.ts'
 export class TargetDisk implements BlockDevice {
   readonly size: number
   readonly #parts: DiskParts
-  readonly #clock: Clock
+  readonly #io: MachineIo
+  readonly #pace: BackgroundPace
+  readonly #closing = new AbortController()
   readonly #states: ChunkStates
   readonly #locks = new ChunkLocks()
   readonly #demand: Demand
@@ -38,17 +42,18 @@ export class TargetDisk implements BlockDevice {
   readonly #writes: MachineWrites
   readonly #overlay: Overlay | undefined
   #reusedBytes = 0
-  /** Nothing is written any more; with `closing`, a hand-over is being made durable. */
+  /** Nothing is written any more; with `sealing`, a hand-over is being made durable. */
   #handedOver: boolean
-  #closing = false
-  #underWay = 0
-  #idle: PromiseWithResolvers<void> | undefined
+  #sealing = false
+  readonly #underWay = new UnderWay()
   #closed: Promise<void> | undefined
 
   private constructor(parts: DiskParts, states: ChunkStates, context: DiskContext) {
     this.size = parts.image.size
     this.#parts = parts
-    this.#clock = context.clock ?? systemClock
+    const clock = context.clock ?? systemClock
+    this.#io = new MachineIo(clock)
+    this.#pace = new BackgroundPace(clock, this.#io, context.backgroundRate)
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder({
@@ -58,10 +63,22 @@ export class TargetDisk implements BlockDevice {
       logger: context.logger,
       settleMs: context.settleMs ?? limits.journalIntervalMs
     })
-    this.#reader = new BlockReader({ states, demand: this.#demand, target: parts.target })
+    const room = new RoomWait(context, this.#closing.signal)
+    this.#reader = new BlockReader({
+      states,
+      demand: this.#demand,
+      target: parts.target,
+      io: this.#io,
+      room,
+      onUnreadable: position => {
+        context.logger.warn('blocks on the local disk cannot be read: fetched again', { position })
+        return this.#takeBack(position, true)
+      }
+    })
     this.#handedOver = parts.metadata.superblock.handedOver
     this.#overlay = parts.overlay && new Overlay(this, parts.overlay, 'the target disk')
     this.#writer = new ChunkWriter({
+      room,
       states,
       locks: this.#locks,
       demand: this.#demand,
@@ -70,13 +87,15 @@ export class TargetDisk implements BlockDevice {
       metadata: parts.metadata,
       logger: context.logger,
       encodeFrame: context.encodeFrame ?? encodeFrame,
+      onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
     this.#writes = new MachineWrites({
       states,
       recorder: this.#recorder,
       writer: this.#writer,
-      target: parts.target
+      target: parts.target,
+      io: this.#io
     })
   }
 
@@ -166,11 +185,11 @@ export class TargetDisk implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#change(() => this.#recorder.flush(), undefined)
+    return this.#change(() => this.#io.run(() => this.#recorder.flush()), undefined)
   }
 
   /**
-   * A verified pristine chunk has arrived: fills the blocks that are missing, and puts the frame
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the blocks that are missing, and puts the frame
    * aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
    * was needed. `frame` spares compressing again; without it one is made if needed.
    */
@@ -180,7 +199,10 @@ export class TargetDisk implements BlockDevice {
       const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
       return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
     }
-    return this.#change(() => this.#writer.place(position, plain, frame), false)
+    return this.#change(async () => {
+      await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
+      return this.#writer.place(position, plain, frame)
+    }, false)
   }
 
   /** The manifest says that the chunk is all zeros: it reads so at once, `finish` makes it so. */
@@ -246,14 +268,15 @@ export class TargetDisk implements BlockDevice {
   finish(signal?: AbortSignal): Promise<void> {
     return this.#change(async () => {
       const { target, metadata } = this.#parts
-      await zeroTarget({ states: this.#states, locks: this.#locks, target, metadata }, signal)
+      const parts = { states: this.#states, locks: this.#locks, pace: this.#pace }
+      await zeroTarget({ ...parts, target, metadata }, signal)
       await this.#recorder.settle()
     }, undefined)
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
   verify(names: ChunkNames, options: VerifyOptions = {}): Promise<VerifyReport> {
-    const parts = { ...this.#chunkParts(), locks: this.#locks, clock: this.#clock }
+    const parts = { ...this.#chunkParts(), locks: this.#locks, pace: this.#pace }
     return this.#run(() => verifyTarget(parts, names, options))
   }
 
@@ -263,22 +286,7 @@ export class TargetDisk implements BlockDevice {
    * before a crash becomes its own. Durable when it resolves.
    */
   distrust(position: number): Promise<void> {
-    return this.#run(() =>
-      this.#locks.run(position, 'exclusive', async () => {
-        const { map, aside } = this.#states
-        const { block, count } = map.chunk(position)
-        const hides = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
-        if (!hides) {
-          this.#states.spoil()
-          map.mark(block, count, masks.pristine, blockStates.missing)
-        } else if (!aside.has(position)) {
-          await adoptHiddenWrites(this.#chunkParts(), position, undefined)
-        }
-        aside.forget(position)
-        this.#states.refresh(position)
-        if (!this.#handedOver) await this.#parts.metadata.checkpoint()
-      })
-    )
+    return this.#run(() => this.#takeBack(position, false))
   }
 
   identity(): Uint8Array | undefined {
@@ -326,14 +334,14 @@ export class TargetDisk implements BlockDevice {
    */
   async handOver(): Promise<void> {
     await this.prepareHandOver()
-    this.#closing = true
+    this.#sealing = true
     try {
-      await this.#settled()
+      await this.#underWay.settled()
       await this.#change(() => this.#makeFinal(), undefined)
       this.#recorder.stop()
       this.#handedOver = true
     } finally {
-      this.#closing = false
+      this.#sealing = false
     }
   }
 
@@ -351,7 +359,8 @@ export class TargetDisk implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#demand.close(stopped())
-    await this.#settled()
+    this.#closing.abort(stopped())
+    await this.#underWay.settled()
     try {
       if (this.#handedOver) return
       await this.#recorder.settle()
@@ -363,20 +372,18 @@ export class TargetDisk implements BlockDevice {
     }
   }
 
+  #takeBack(position: number, unreadable: boolean): Promise<void> {
+    const parts = { ...this.#chunkParts(), locks: this.#locks, metadata: this.#parts.metadata }
+    return takeBack(parts, position, { unreadable, readOnly: this.#handedOver })
+  }
+
   #chunkParts(): HiddenWritesParts {
     return { states: this.#states, target: this.#parts.target, recorder: this.#recorder }
   }
 
-  /** Nothing is under way any more. */
-  async #settled(): Promise<void> {
-    if (this.#underWay === 0) return
-    this.#idle ??= Promise.withResolvers<void>()
-    await this.#idle.promise
-  }
-
   /** For what the machine changes: not once it does that itself. */
   #written(job: () => Promise<void>): Promise<void> {
-    return this.#handedOver || this.#closing ? Promise.reject(notOurs()) : this.#run(job)
+    return this.#handedOver || this.#sealing ? Promise.reject(notOurs()) : this.#run(job)
   }
 
   /** For what changes the disk: once the machine has it, nothing does. */
@@ -384,16 +391,8 @@ export class TargetDisk implements BlockDevice {
     return this.#handedOver ? Promise.resolve(otherwise) : this.#run(job)
   }
 
-  async #run<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) throw stopped()
-    this.#underWay++
-    try {
-      return await job()
-    } finally {
-      if (--this.#underWay === 0) {
-        this.#idle?.resolve()
-        this.#idle = undefined
-      }
-    }
+  #run<T>(job: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(stopped())
+    return this.#underWay.run(job)
   }
 }

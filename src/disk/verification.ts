@@ -1,7 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { limits } from '../base/index.ts'
-import type { ChunkId, Clock, Frame } from '../base/index.ts'
+import { setImmediate as breathe } from 'node:timers/promises'
+import { isErrorCode, limits } from '../base/index.ts'
+import type { ChunkId, Frame } from '../base/index.ts'
 import { chunkIdOf, decodeFrame, isZero, zeroId } from '../image/index.ts'
+import type { BackgroundPace } from './background-pace.ts'
 import { bytesOf } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -19,8 +20,6 @@ export interface ChunkNames {
 export interface VerifyOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: { bytesDone: number; size: number }) => void
-  /** Bytes a second that are read from the target; unbounded by default. */
-  readonly ratePerSecond?: number
 }
 
 export interface VerifyReport {
@@ -39,8 +38,11 @@ export interface VerificationParts {
   readonly locks: ChunkLocks
   readonly target: Storage
   readonly recorder: Recorder
-  readonly clock: Clock
+  readonly pace: BackgroundPace
 }
+
+/** So many holes are looked at before others have a turn. */
+const holesAtOnce = 1024
 
 interface ChunkVerdict {
   readonly verified: number
@@ -53,39 +55,53 @@ interface ChunkVerdict {
 export async function verifyTarget(
   parts: VerificationParts,
   names: ChunkNames,
-  options: VerifyOptions
+  { signal, onProgress }: VerifyOptions
 ): Promise<VerifyReport> {
   const { image } = parts.states
-  const pace = paceOf(parts.clock, options)
   const totals = { verifiedBytes: 0, machineWrittenBytes: 0, unverifiableBytes: 0 }
   const badChunks: number[] = []
   let bytesDone = 0
   // One buffer for the whole disk: a new one a chunk is garbage that costs more than the hashing.
   const scratch = Buffer.allocUnsafe(image.chunkSize)
   for (let position = 0; position < image.chunkCount; position++) {
-    options.signal?.throwIfAborted()
-    const verdict = await verifyOrAdopt(parts, position, names.chunkIdAt(position), scratch)
+    signal?.throwIfAborted()
+    const id = names.chunkIdAt(position)
+    const verdict =
+      holeVerdict(parts, position, id) ?? (await verifyInTurn(parts, position, id, scratch, signal))
+    if (position % holesAtOnce === 0) await breathe()
     totals.verifiedBytes += verdict.verified
     totals.machineWrittenBytes += verdict.written
     totals.unverifiableBytes += verdict.unverifiable
     if (verdict.bad) badChunks.push(position)
     bytesDone += parts.states.lengthOf(position)
-    options.onProgress?.({ bytesDone, size: image.size })
-    await pace(bytesDone)
+    onProgress?.({ bytesDone, size: image.size })
   }
   return { ...totals, badChunks }
 }
 
-function paceOf(
-  clock: Clock,
-  { ratePerSecond, signal }: VerifyOptions
-): (bytesDone: number) => Promise<void> {
-  const start = clock.now()
-  return async bytesDone => {
-    if (ratePerSecond === undefined) return
-    const aheadMs = (bytesDone / ratePerSecond) * 1_000 - (clock.now() - start)
-    if (aheadMs > 0) await sleep(aheadMs, undefined, { signal })
-  }
+/** Most of a sparse file is holes: to read them one by one takes longer than all the rest. */
+function holeVerdict(
+  { states, target }: VerificationParts,
+  position: number,
+  id: ChunkId | undefined
+): ChunkVerdict | undefined {
+  const length = states.lengthOf(position)
+  const isHole =
+    id === zeroId &&
+    states.isPristine(position) &&
+    target.isHole(position * states.image.chunkSize, length)
+  return isHole ? { verified: length, written: 0, unverifiable: 0, bad: false } : undefined
+}
+
+async function verifyInTurn(
+  parts: VerificationParts,
+  position: number,
+  id: ChunkId | undefined,
+  scratch: Buffer,
+  signal: AbortSignal | undefined
+): Promise<ChunkVerdict> {
+  await parts.pace.turn(parts.states.lengthOf(position), signal)
+  return verifyOrAdopt(parts, position, id, scratch)
 }
 
 /** What the machine wrote before a crash that took the record of it is no damage. */
@@ -117,11 +133,9 @@ async function verifyChunk(
   // Shared: the machine may go on writing where it has written, and no chunk is put aside meanwhile.
   return locks.run(position, 'shared', async () => {
     const start = position * states.image.chunkSize
-    // Most of a sparse file is holes: to read them one by one takes longer than all the rest.
-    if (id === zeroId && states.isPristine(position) && target.isHole(start, chunkLength)) {
-      return { verified: chunkLength, written: 0, unverifiable: 0, bad: false }
-    }
-    const actual = await target.read(start, chunkLength, scratch.subarray(0, chunkLength))
+    const into = scratch.subarray(0, chunkLength)
+    const actual = await target.read(start, chunkLength, into).catch(ifUnreadable)
+    if (actual === undefined) return unreadableVerdict(states, position)
     // A block becomes the machine's before its data changes, so that what is still pristine after
     // the read was so during all of it.
     const untouched = states.isPristine(position)
@@ -135,6 +149,21 @@ async function verifyChunk(
     const wrongAside = id !== undefined && expected === undefined && states.aside.has(position)
     return wrongAside ? { ...verdict, bad: true } : verdict
   })
+}
+
+function ifUnreadable(error: unknown): undefined {
+  if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
+}
+
+/** What is the image's is fetched again and rewritten; a failing block of the machine is its own. */
+function unreadableVerdict(states: ChunkStates, position: number): ChunkVerdict {
+  const { map, image } = states
+  const { block, count } = map.chunk(position)
+  const bytes = (mask: number): number =>
+    map.runs(block, count, mask).reduce((sum, run) => sum + bytesOf(run, image.size).length, 0)
+  const written = bytes(masks.written)
+  const bad = written === 0
+  return { verified: 0, written, unverifiable: bad ? 0 : bytes(masks.unwritten), bad }
 }
 
 function compareBlocks(

@@ -1,3 +1,4 @@
+import type { BackgroundPace } from './background-pace.ts'
 import { bytesOf } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
 import type { ChunkStates } from './chunk-states.ts'
@@ -12,6 +13,7 @@ export interface ZeroingParts {
   readonly locks: ChunkLocks
   readonly target: Storage
   readonly metadata: Metadata
+  readonly pace: BackgroundPace
 }
 
 const batchChunks = 1024
@@ -40,7 +42,7 @@ function owedChunks({ image, zero, map }: ChunkStates): number[] {
 }
 
 async function zeroBatch(
-  { states, locks, target, metadata }: ZeroingParts,
+  { states, locks, target, metadata, pace }: ZeroingParts,
   positions: readonly number[],
   signal: AbortSignal | undefined
 ): Promise<void> {
@@ -52,7 +54,7 @@ async function zeroBatch(
   const { spoilCount } = states
   if (!states.blank) {
     for (const position of positions) {
-      signal?.throwIfAborted()
+      await pace.turn(states.lengthOf(position), signal)
       await locks.run(position, 'exclusive', async () => {
         for (const run of missingIn(position)) {
           const { offset, length } = bytesOf(run, image.size)

@@ -123,6 +123,16 @@ export const eventCatalogue = {
       meaning: 'After `starved`: no read waits any more.',
       fields: { seconds, waited: number('Seconds that the longest of them waited.') }
     },
+    full: {
+      meaning: 'The file system of the target disk is full: streaming pauses until there is room.',
+      fields: { seconds }
+    },
+    room: { meaning: 'After `full`: streaming goes on.', fields: { seconds } },
+    'given-up': {
+      meaning:
+        'The machine wrote into a chunk and there is no room to keep what the image has there: it is not served to peers any more.',
+      fields: { seconds, chunks: number('How many there are of them by now.') }
+    },
     newer: {
       meaning: 'The name means a newer image by now; this disk goes on with the one it began.',
       fields: { name: text('The name asked for.'), image: text('CID of the newer image.') }

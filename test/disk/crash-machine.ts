@@ -41,6 +41,7 @@ export class CrashMachine {
   #others = new Set<Promise<void>>()
   #needAsked = false
   #failure: Error | undefined
+  #nowMs = 0
 
   constructor(options: MachineOptions) {
     this.#options = options
@@ -79,6 +80,7 @@ export class CrashMachine {
         onNeedless: () => {},
         // Neither timers nor other threads: a seed is to do the same each time.
         settleMs: neverMs,
+        clock: { now: () => (this.#nowMs += 1e6) },
         encodeFrame: plain => Promise.resolve(plainFrame(new Uint8Array(plain)))
       }
     )

@@ -1,17 +1,18 @@
 // A process that streams and writes until it is killed: one line for each write that was flushed.
-import { sampleImage, optionsFor } from './samples.ts'
 import { TargetDisk } from '../../src/disk/index.ts'
+import { writeOf } from './flushed-writes.ts'
+import { optionsFor, sampleImage } from './samples.ts'
 
-const [path = '', firstWrite = '0'] = process.argv.slice(2)
+const [path = '', firstWrite = '0', metadataPath] = process.argv.slice(2)
 const image = sampleImage(1, 40 * 16384, { zeroChunks: [5, 6] })
-const disk = await TargetDisk.open(optionsFor(path, image))
+const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
 for (let position = 0; position < image.chunkCount; position++) {
   if (position === 5 || position === 6) disk.placeZero(position)
   else void disk.place(position, image.chunk(position))
 }
 for (let number = Number(firstWrite); ; number++) {
-  const block = (number * 7) % (image.size / 4096)
-  await disk.write(block * 4096, Buffer.alloc(4096, 1 + (number % 250)))
+  const { block, fill } = writeOf(number, image)
+  await disk.write(block * 4096, Buffer.alloc(4096, fill))
   if (number % 3 === 0) {
     await disk.flush()
     process.stdout.write(`${number}\n`)

@@ -1,7 +1,5 @@
-import { execFile } from 'node:child_process'
 import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
@@ -17,7 +15,6 @@ import { TargetDisk } from '../../src/disk/index.ts'
 import { loopDevice } from './loop-device.ts'
 import { labKey, noise, optionsFor, placeAll, sampleImage, temporaryDirectory } from './samples.ts'
 
-const run = promisify(execFile)
 const image = sampleImage(1, 10 * 16384 + 1536, { zeroChunks: [2] })
 const otherImage = sampleImage(2, 10 * 16384 + 1536)
 
@@ -230,19 +227,6 @@ test('what is no disk is refused', async t => {
   await t.throwsAsync(TargetDisk.open(optionsFor('/dev/null', image)), { code: 'ERR_USAGE' })
   const nowhere = optionsFor(join(directory, 'no', 'disk'), image)
   await t.throwsAsync(TargetDisk.open(nowhere), { code: 'ERR_FILE_MISSING' })
-})
-
-test('a full file system is said to be one, and the chunk stays missing', async t => {
-  const directory = await temporaryDirectory(t)
-  await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory])
-  t.teardown(() => run('umount', [directory]))
-  const metadataPath = join(await temporaryDirectory(t), 'metadata')
-  const disk = await TargetDisk.open(optionsFor(join(directory, 'disk'), image, { metadataPath }))
-  const full = { code: 'ERR_DISK_FULL' }
-  await t.throwsAsync(placeAll(disk, image), full)
-  t.true(disk.needs(9))
-  await t.throwsAsync(disk.write(0, Buffer.alloc(image.size)), full)
-  await disk.close()
 })
 
 async function newDevice(t: ExecutionContext, size: number): Promise<string> {

@@ -1,0 +1,107 @@
+import { execFile } from 'node:child_process'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import test from 'ava'
+import { TargetDisk } from '../../src/disk/index.ts'
+import { fuseDisk } from './fuse-disk.ts'
+import { optionsFor, placeAll, sampleImage, temporaryDirectory } from './samples.ts'
+
+const run = promisify(execFile)
+const image = sampleImage(1, 10 * 16384 + 1536, { zeroChunks: [2] })
+
+test('on a full file system writes fail, arrivals wait, are read all the same, and go on', async t => {
+  const directory = await temporaryDirectory(t)
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory])
+  t.teardown(() => run('umount', [directory]))
+  const metadataPath = join(await temporaryDirectory(t), 'metadata')
+  const said: boolean[] = []
+  const onFull = (isFull: boolean): number => said.push(isFull)
+  const options = optionsFor(join(directory, 'disk'), image, { metadataPath })
+  const disk = await TargetDisk.open({ ...options, onFull: isFull => void onFull(isFull) })
+  const placed = [9, 8, 7, 6, 5].map(chunk => disk.place(chunk, image.chunk(chunk)))
+  t.true(image.chunk(5).equals(await disk.read(5 * 16384, 16384)), 'read from memory')
+  t.true(disk.needs(5))
+  t.deepEqual(said, [true])
+  await t.throwsAsync(disk.write(0, Buffer.alloc(16384, 1)), { code: 'ERR_DISK_FULL' })
+  await run('mount', ['-o', 'remount,size=4m', directory])
+  await Promise.all(placed)
+  t.deepEqual(said, [true, false])
+  await disk.write(0, Buffer.alloc(16384, 1))
+  await placeAll(disk, image)
+  await disk.finish()
+  t.deepEqual((await disk.verify(image)).badChunks, [])
+  await disk.close()
+})
+
+test('a full disk that is closed lets go of what waits', async t => {
+  const directory = await temporaryDirectory(t)
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', directory])
+  t.teardown(() => run('umount', [directory]))
+  const metadataPath = join(await temporaryDirectory(t), 'metadata')
+  const disk = await TargetDisk.open(optionsFor(join(directory, 'disk'), image, { metadataPath }))
+  const waiting = [1, 3, 4].map(chunk => t.throwsAsync(disk.place(chunk, image.chunk(chunk))))
+  await disk.read(3 * 16384, 512)
+  await disk.close()
+  await Promise.all(waiting)
+})
+
+test('what the disk cannot read is fetched again; what cannot be mended is an error', async t => {
+  const directory = await temporaryDirectory(t)
+  const trouble = join(directory, 'trouble')
+  const fuse = await fuseDisk(
+    directory,
+    'disk',
+    1024 * 1024,
+    ['error'],
+    ['error-pread-rate=1', `error-file=${trouble}`]
+  )
+  t.teardown(() => fuse.kill())
+  const first = await TargetDisk.open(optionsFor(fuse.path, image))
+  await placeAll(first, image)
+  await first.write(4 * 16384, Buffer.alloc(4096, 1))
+  await first.close()
+
+  const options = optionsFor(fuse.path, image)
+  const disk = await TargetDisk.open({
+    ...options,
+    onNeed: (position, why) => {
+      options.needs.asked.push({ position, why })
+      void rm(trouble).then(() => disk.place(position, image.chunk(position)))
+    }
+  })
+  await writeFile(trouble, '')
+  t.true(image.bytes.subarray(100, 900).equals(await disk.read(100, 800)))
+  t.deepEqual(options.needs.asked, [{ position: 0, why: 'read' }])
+  await writeFile(trouble, '')
+  await t.throwsAsync(disk.read(4 * 16384, 4096), { code: 'ERR_DISK_IO' }, 'the machine’s own')
+  await rm(trouble)
+  t.deepEqual(Buffer.from(await disk.read(4 * 16384, 4096)), Buffer.alloc(4096, 1))
+  await disk.finish()
+  t.deepEqual((await disk.verify(image)).badChunks, [])
+  await disk.close()
+})
+
+test('a write that the disk refuses is an error for whoever wrote', async t => {
+  const directory = await temporaryDirectory(t)
+  const trouble = join(directory, 'trouble')
+  const fuse = await fuseDisk(
+    directory,
+    'disk',
+    1024 * 1024,
+    ['error'],
+    ['error-pwrite-rate=1', `error-file=${trouble}`]
+  )
+  t.teardown(() => fuse.kill())
+  const disk = await TargetDisk.open(optionsFor(fuse.path, image))
+  await placeAll(disk, image)
+  await disk.flush()
+  await writeFile(trouble, '')
+  const lies = async (): Promise<void> => {
+    await disk.write(8192, Buffer.alloc(4096, 1))
+    await disk.flush()
+  }
+  await t.throwsAsync(lies(), { code: 'ERR_DISK_IO' })
+  await rm(trouble)
+  await disk.close().catch(() => {})
+})
