@@ -6,6 +6,7 @@ import {
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
+  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
@@ -78,9 +79,9 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
-    const { insecure } = options
+    const { insecure, nbdTls: tls } = options
     // Before anybody waits for a seed, and before a target disk is made.
-    await checkNbdAddress({ address: this.#nbdAddress, insecure })
+    await checkNbdAddress({ address: this.#nbdAddress, insecure, tls })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
     this.#identity = this.#machine.identity
     await this.#join()
@@ -152,6 +153,7 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: seconds(), addresses })
       }
     })
+    await this.#options.released
     this.#background(this.#membership.run())
   }
 
@@ -197,14 +199,18 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, logger } = this.#options
+    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
+    const disk = this.#disk
+    const shown = disk.device
+    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
     const description = `bootswarm image ${imageCidText(image.imageId)}`
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [
-        { name: '', description, device: this.#disk.device, readOnly: this.#disk.handedOver }
-      ],
+      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
       insecure,
+      tls,
+      // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
+      comesBack: true,
       logger
     })
   }

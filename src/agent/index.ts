@@ -1,2 +1,3 @@
 export { Agent } from './agent.ts'
-export type { AgentOptions } from './options.ts'
+export type { AgentOptions, ExporterOptions } from './options.ts'
+export { Exporter } from './exporter.ts'

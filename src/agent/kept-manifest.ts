@@ -1,21 +1,22 @@
 import type { ChunkId } from '../base/index.ts'
-import type { ManifestBlocks, TargetDisk } from '../disk/index.ts'
+import type { ManifestBlocks } from '../disk/index.ts'
 import { chunkIdOf, decodeRoot, Manifest } from '../image/index.ts'
+import type { ImagePlace } from './image-place.ts'
 
 // The manifest stays with the disk metadata, so that a machine which starts without any peer knows
 // what its disk shall hold, and can serve the manifest too. Slot 0 is the root, slot n + 1 page n.
 
-export async function keepRoot(disk: TargetDisk, bytes: Uint8Array): Promise<void> {
+export async function keepRoot(disk: ImagePlace, bytes: Uint8Array): Promise<void> {
   await disk.keepManifestBlock(0, bytes)
 }
 
-export async function keepPage(disk: TargetDisk, page: number, bytes: Uint8Array): Promise<void> {
+export async function keepPage(disk: ImagePlace, page: number, bytes: Uint8Array): Promise<void> {
   await disk.keepManifestBlock(page + 1, bytes)
 }
 
 /** The root, and pages that have come with it. */
 export async function keepManifest(
-  disk: TargetDisk,
+  disk: ImagePlace,
   rootBytes: Uint8Array,
   pages: ReadonlyMap<number, Uint8Array> = new Map()
 ): Promise<void> {

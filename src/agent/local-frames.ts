@@ -1,14 +1,14 @@
 import { isErrorCode, type ChunkId, type Frame, type Holding, type Logger } from '../base/index.ts'
-import type { TargetDisk } from '../disk/index.ts'
 import { chunkIdOf, encodeFrame, verifiedPlain } from '../image/index.ts'
 import type { FrameSource } from '../swarm/index.ts'
+import type { ImagePlace } from './image-place.ts'
 import type { Items } from './items.ts'
 import { keptPage } from './kept-manifest.ts'
 import type { RelayCache } from './relay-cache.ts'
 
 export interface LocalFramesInit {
   readonly items: Items
-  readonly disk: TargetDisk
+  readonly disk: ImagePlace
   readonly relay: RelayCache
   readonly logger: Logger
   /** How it stands with an item that is not here. */
@@ -74,7 +74,7 @@ export class LocalFrames implements FrameSource {
   }
 }
 
-async function pageFrame(disk: TargetDisk, page: number, id: ChunkId): Promise<Frame | undefined> {
+async function pageFrame(disk: ImagePlace, page: number, id: ChunkId): Promise<Frame | undefined> {
   const bytes = await keptPage(disk, page, id)
   return bytes === undefined ? undefined : encodeFrame(bytes)
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
 import { BootswarmError, limits, type Logger } from '../base/index.ts'
 import type { Link, PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
+import { Neighbours } from './neighbours.ts'
 
 export interface MembershipInit {
   readonly swarm: Swarm
@@ -25,8 +26,6 @@ const retryMsMax = 5_000
 const aloneMs = 2_000
 /** One that does not answer holds up nobody else: the next round begins after this. */
 const roundMs = 1_000
-/** A handshake is work: the first reads of a machine that starts are not to wait for twelve of them. */
-const newNeighboursMax = 3
 
 /**
  * Keeps this machine in the swarm: gets its certificate once, then connects to the seeds and to a
@@ -35,9 +34,7 @@ const newNeighboursMax = 3
  */
 export class Membership {
   #init: MembershipInit
-  #known = new Map<string, PeerAddress>()
-  /** Those that this machine chose, or that chose it. */
-  #neighbours = new Set<string>()
+  #neighbours = new Neighbours<PeerAddress>()
   #seeds: readonly PeerAddress[]
   #stop = new AbortController()
   #certified: boolean
@@ -55,36 +52,28 @@ export class Membership {
   peers(): PeerAddress[] {
     const { swarm } = this.#init
     const linked = swarm.links().flatMap(link => swarm.addressOf(link.peerId) ?? [])
-    const others = [...this.#known.values()].filter(peer => swarm.link(peer.peerId) === undefined)
+    const others = this.#neighbours.all().filter(peer => swarm.link(peer.peerId) === undefined)
     return [...linked, ...others].slice(0, limits.peersIntroducedMax)
   }
 
   /** A peer that somebody told us of: one of those to connect to. */
   learn(peer: PeerAddress): void {
-    if (peer.peerId === this.#init.swarm.peerId) return
-    this.#known.delete(peer.peerId)
-    this.#known.set(peer.peerId, peer)
-    if (this.#known.size > limits.peersKnownMax) {
-      const [oldest] = this.#known.keys()
-      if (oldest !== undefined) this.#known.delete(oldest)
-    }
+    const isSeed = this.#seeds.some(seed => seed.peerId === peer.peerId)
+    if (peer.peerId !== this.#init.swarm.peerId && !isSeed) this.#neighbours.learn(peer)
   }
 
   addressOf(peerId: string): PeerAddress | undefined {
-    return this.#known.get(peerId) ?? this.#seeds.find(seed => seed.peerId === peerId)
+    return this.#neighbours.get(peerId) ?? this.#seeds.find(seed => seed.peerId === peerId)
   }
 
-  /**
-   * Neighbours tell each other what they have and read. A link that was made because a redirect named
-   * the peer carries requests and no news: with all of them the news of N machines is N² messages.
-   */
+  /** Whether news is exchanged with the peer. */
   isNeighbour(peerId: string): boolean {
     return this.#neighbours.has(peerId)
   }
 
   /** The peer has chosen this machine. */
   chosenBy(peerId: string): void {
-    this.#neighbours.add(peerId)
+    this.#neighbours.choose(peerId)
   }
 
   get seedCount(): number {
@@ -116,10 +105,11 @@ export class Membership {
   async #connectAll(): Promise<void> {
     if (!this.#certified && !(await this.#enrol())) return
     const { swarm } = this.#init
-    const seeds = this.#seeds.filter(seed => swarm.link(seed.peerId) === undefined)
+    const isLinked = (peerId: string): boolean => swarm.link(peerId) !== undefined
+    const seeds = this.#seeds.filter(seed => !isLinked(seed.peerId))
     const dials = [
       ...seeds.map(seed => this.#connect(seed)),
-      ...this.#neighboursToTry().map(peer => this.#befriend(peer))
+      ...this.#neighbours.toTry(isLinked).map(peer => this.#befriend(peer))
     ]
     await Promise.race([Promise.all(dials), this.#pause(roundMs)])
   }
@@ -135,23 +125,11 @@ export class Membership {
   }
 
   async #befriend(peer: PeerAddress): Promise<void> {
-    const link = this.#init.swarm.link(peer.peerId)
-    this.#neighbours.add(peer.peerId)
+    const { peerId } = peer
+    const link = this.#init.swarm.link(peerId)
+    this.#neighbours.choose(peerId)
     if (link !== undefined) this.#init.onNeighbour(link)
-    else if (!(await this.#connect(peer))) this.#neighbours.delete(peer.peerId)
-  }
-
-  #neighboursToTry(): PeerAddress[] {
-    const { swarm } = this.#init
-    const seeds = new Set(this.#seeds.map(seed => seed.peerId))
-    const isConnected = (peerId: string): boolean =>
-      this.#neighbours.has(peerId) && swarm.link(peerId) !== undefined
-    const count = swarm.links().filter(link => isConnected(link.peerId)).length
-    const free = Math.min(newNeighboursMax, Math.max(0, limits.neighboursMax - count))
-    return [...this.#known.values()]
-      .filter(({ peerId }) => !isConnected(peerId) && !seeds.has(peerId))
-      .reverse()
-      .slice(0, free)
+    else if (!(await this.#connect(peer))) this.#neighbours.drop(peerId)
   }
 
   async #enrol(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Logger } from '../base/index.ts'
 import type { WritesMode } from '../disk/index.ts'
+import type { NbdTls } from '../nbd/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 
@@ -16,6 +17,10 @@ export interface AgentOptions {
   readonly metadata?: string
   readonly listen?: readonly string[]
   readonly insecure?: boolean
+  /** NBD clients have to encrypt. */
+  readonly nbdTls?: NbdTls
+  /** A read that waited so long is answered with an error; without it, reads wait. */
+  readonly readTimeoutMs?: number
   /** Take the disk whatever it holds. */
   readonly force?: boolean
   /** Switch to what the image's name means now. */
@@ -30,10 +35,18 @@ export interface AgentOptions {
   readonly shareMs?: number
   /** Bytes a second that the background may use of the disk at most. */
   readonly backgroundRate?: number
+  /** Everything is set up and nobody is dialled before this resolves. */
+  readonly released?: Promise<void>
   readonly tuning?: Tuning
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }
+
+/** What an image is shown with that goes to no disk. */
+export type ExporterOptions = Omit<
+  AgentOptions,
+  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs'
+>
 
 /** Any free port of every address: peers learn it from the hello. */
 export const defaultListen = ['/ip4/0.0.0.0/tcp/0', '/ip6/::/tcp/0']

@@ -7,7 +7,7 @@ import {
   type RequestClass,
   type SigningKey
 } from '../base/index.ts'
-import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
+import { makeSendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import {
   Downloads,
   Swarm,
@@ -18,6 +18,7 @@ import {
   type Message,
   type PeerAddress
 } from '../swarm/index.ts'
+import { careFor } from './link-care.ts'
 import type { RelayCache } from './relay-cache.ts'
 
 /** Who gets what the peers say; until the image is known, nobody does. */
@@ -114,11 +115,12 @@ export class Peering {
     })
     this.uploads = new Uploads({
       policy: this.#serving,
-      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
+      window: makeSendWindow(mechanisms),
       onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {
         holding: id => session()?.holding(id) ?? 'absent',
-        load: id => session()?.load(id) ?? Promise.resolve(undefined)
+        load: id => session()?.load(id) ?? Promise.resolve(undefined),
+        release: frame => init.relay.release(frame)
       },
       clock: systemClock,
       logger: init.logger,
@@ -234,19 +236,17 @@ export class Peering {
     link.close(new Error('it sent corrupt chunks twice'))
   }
 
-  /**
-   * A peer that was cut off says nothing more; without this its link would live for ever. A link that
-   * a redirect made is closed when its errand is done: in a large lab there are hundreds.
-   */
   #watch(): void {
     const now = systemClock.now()
     for (const link of this.#swarm.links()) {
-      const silentMs = now - link.heardAt
-      const idleMs = now - (this.#usedAt.get(link) ?? now)
-      if (silentMs > limits.peerSilentMs) link.close(new Error('it fell silent'))
-      else if (idleMs > limits.errandIdleMs && !this.#init.keeps(link)) link.close()
-      // Who has just been heard need not be asked whether it lives.
-      else if (silentMs >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+      const due = careFor({
+        silentMs: now - link.heardAt,
+        idleMs: now - (this.#usedAt.get(link) ?? now),
+        isKept: this.#init.keeps(link)
+      })
+      if (due === 'silent') link.close(new Error('it fell silent'))
+      if (due === 'done') link.close()
+      if (due === 'ping') link.send({ type: 'ping', nonce: 0 })
     }
   }
 }

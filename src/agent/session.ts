@@ -6,9 +6,9 @@ import {
   type Random,
   type RequestClass
 } from '../base/index.ts'
-import type { TargetDisk } from '../disk/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
+import type { ImagePlace } from './image-place.ts'
 import { Announcements } from './announcements.ts'
 import type { Items } from './items.ts'
 import { LocalFrames } from './local-frames.ts'
@@ -20,7 +20,7 @@ import { Transfer } from './transfer.ts'
 
 export interface SessionInit {
   readonly items: Items
-  readonly disk: TargetDisk
+  readonly disk: ImagePlace
   readonly peering: Peering
   readonly membership: Membership
   readonly relay: RelayCache
@@ -236,7 +236,7 @@ export class Session implements PeeringSession {
   }
 }
 
-function bitfieldOf(items: Items, disk: TargetDisk): Uint8Array {
+function bitfieldOf(items: Items, disk: ImagePlace): Uint8Array {
   const bits = new Uint8Array(Math.ceil(items.count / 8))
   bits.set(disk.bitfield())
   for (let page = 0; page < items.manifest.root.pageIds.length; page += 1) {

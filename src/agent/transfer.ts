@@ -6,7 +6,6 @@ import {
   type Random,
   type RequestClass
 } from '../base/index.ts'
-import type { TargetDisk } from '../disk/index.ts'
 import { zeroId } from '../image/index.ts'
 import {
   Fetching,
@@ -16,6 +15,7 @@ import {
   type Tuning
 } from '../scheduler/index.ts'
 import type { Downloads, Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
+import type { ImagePlace } from './image-place.ts'
 import type { Items } from './items.ts'
 import { keepPage } from './kept-manifest.ts'
 import type { Traffic } from './traffic.ts'
@@ -35,7 +35,7 @@ export interface TransferNetwork {
 
 export interface TransferInit {
   readonly items: Items
-  readonly disk: TargetDisk
+  readonly disk: ImagePlace
   readonly network: TransferNetwork
   readonly traffic: Traffic
   readonly random: Random

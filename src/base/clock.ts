@@ -1,6 +1,14 @@
-import type { Clock, Logger, Random } from './contracts.ts'
+import type { Clock, Logger, Random, Timers } from './contracts.ts'
 
 export const systemClock: Clock = { now: () => performance.now() }
+
+export const systemTimers: Timers = {
+  ...systemClock,
+  after(delayMs, run) {
+    const timer = setTimeout(run, delayMs)
+    return () => clearTimeout(timer)
+  }
+}
 
 export const systemRandom: Random = { next: () => Math.random() }
 
@@ -15,6 +23,11 @@ export function seededRandom(seed: number): Random {
       return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000
     }
   }
+}
+
+export function shuffled<T>(values: Iterable<T>, random: Random): T[] {
+  const keyed = Array.from(values, value => ({ value, key: random.next() }))
+  return keyed.sort((a, b) => a.key - b.key).map(({ value }) => value)
 }
 
 const ignore = (): void => {}

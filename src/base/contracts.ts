@@ -33,12 +33,12 @@ export interface ChunkSource {
 
 /**
  * A disk of `size` bytes. Offsets and lengths are bytes, any alignment; the caller has checked that
- * they lie inside the device. What `read` returns is the caller's until it asks again: it is not
- * written to afterwards. `write` keeps no reference to `data` once it has resolved.
+ * they lie inside the device. What `read` returns is the caller's: it is not written to afterwards. `write` keeps no reference to `data` once it has resolved.
  */
 export interface BlockDevice {
   readonly size: number
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** `into`, of that length, may be used for the answer in place of new memory. */
+  read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array>
   write(offset: number, data: Uint8Array): Promise<void>
   /** Resolves when every write that had resolved before the call is on stable storage. */
   flush(): Promise<void>
@@ -134,6 +134,12 @@ export type Gift =
 /** Milliseconds that only ever grow; no relation to the time of day. */
 export interface Clock {
   now(): number
+}
+
+/** A clock that also wakes; the simulator has one of its own. */
+export interface Timers extends Clock {
+  /** Runs it once, so many milliseconds from now, unless what this returns is called before. */
+  after(delayMs: number, run: () => void): () => void
 }
 
 /** Uniform in [0, 1). */

@@ -49,6 +49,10 @@ export const errorCatalogue = {
   },
   ERR_METADATA_CORRUPT: { exit: 1, meaning: 'No intact copy of the disk metadata was found.' },
   ERR_DISK_IO: { exit: 1, meaning: 'The local disk answered a read or write with an error.' },
+  ERR_READ_TIMEOUT: {
+    exit: 1,
+    meaning: 'Nobody could deliver what a read waits for within --read-timeout.'
+  },
   ERR_DISK_FULL: { exit: 1, meaning: 'The file system under the target file is full.' },
   ERR_VERIFY_FAILED: { exit: 1, meaning: 'A disk or export does not match its image.' },
   ERR_ADDRESS_IN_USE: {
@@ -61,6 +65,10 @@ export const errorCatalogue = {
       'The NBD address is reachable from other machines and neither TLS nor --insecure was given.'
   },
   ERR_ADDRESS_INVALID: { exit: 2, meaning: 'An address is malformed or cannot be listened on.' },
+  ERR_TLS_INVALID: {
+    exit: 1,
+    meaning: 'A certificate, key or PSK file is damaged or does not fit.'
+  },
   ERR_PEER_UNTRUSTED: { exit: 1, meaning: 'A peer has no valid certificate of this lab.' },
   ERR_PEER_PROTOCOL: { exit: 1, meaning: 'A peer sent bytes that break the protocol.' },
   ERR_RELEASE_UNTRUSTED: { exit: 1, meaning: "A release is not signed by the lab's key." },

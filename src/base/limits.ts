@@ -27,6 +27,9 @@ export const limits = {
   /** A signed release: two names, a CID, two numbers, a signature. */
   releaseBytesMax: 4 * KiB,
 
+  /** Plain chunks of an image that is read without a target disk, kept for the next reads. */
+  imageCacheBytes: 32 * MiB,
+
   // Store.
   /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */
   packBytesMax: 1024 * MiB,
@@ -44,12 +47,24 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
+  /** What a client's socket takes at once; the kernel counts it twice. */
+  nbdSendBufferBytes: 1 * MiB,
+  /** While so much of its replies waits for one client to take it, no further request is begun. */
+  nbdUnsentBytesMax: 1 * MiB,
+  /** As nbdConnectionBytesMax, for all connections of a server together: an agent has 200 MB in all. */
+  nbdServerBytesMax: 128 * MiB,
+  /** A client that takes no reply for this long, while others wait for the memory, is dropped. */
+  nbdStuckMs: 10_000,
+  /** Runs of blocks in one answer to a query of their status. */
+  nbdExtentsMax: 4_096,
+  /** Zeros are written in pieces of this size where the device has no faster way. */
+  nbdZeroPieceBytes: 1 * MiB,
   /** A kernel has 128 requests under way on a connection, fio and nbdcopy fewer. */
   nbdConnectionRequestsMax: 1_024,
   /** Read from a connection whose requests have to wait, so that its end is noticed behind them. */
   nbdReadAheadBytesMax: 256 * KiB,
-  /** Memory kept for the next write payloads: 4 of 1 MiB, the largest that kernels send. */
-  nbdIdleBufferBytesMax: 4 * MiB,
+  /** Memory kept for the next payloads: 8 of 1 MiB, the largest that kernels ask for and send. */
+  nbdIdleBufferBytesMax: 8 * MiB,
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
@@ -96,6 +111,10 @@ export const limits = {
   /** libp2p aborts a stream with more than this unread; requests are bounded far below it. */
   unreadBytesMax: 4 * MiB,
   helloMs: 5_000,
+  /** Simulated boots of 256 machines end 8 % sooner with 4 than with all at once. */
+  handshakesParallel: 4,
+  /** A turn ends then, whether the handshake does or not: 30 times what one takes. */
+  handshakeTurnMs: 100,
   enrolMs: 10_000,
   /** A wire message but for its segment bytes: hello, peers, bitfield of a page of chunks. */
   messageBytesMax: 256 * KiB,
@@ -105,24 +124,44 @@ export const limits = {
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
   sendBufferPeerBytes: 64 * KiB,
+  /**
+   * One write to a socket at the most: four TLS records. Everything that is sent in one turn of the
+   * event loop goes out in as few of them as there can be.
+   */
+  writeBlockBytes: 64 * KiB,
+  /** Blocks kept for the next writes: 2 MiB. */
+  freeBlocksMax: 32,
+  /** Received before a peer is told that it may send more; yamux would tell it after every frame. */
+  windowUpdateBytes: 64 * KiB,
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
-  /** Memory for incoming chunks that is kept for the next ones: 16 default chunks, in and out. */
-  verifierFreeBytesMax: 4 * MiB,
-  neighboursMax: 12,
+  /** Memory kept for the next copies of frames that are being sent. */
+  relayFreeBytesMax: 4 * MiB,
+  /**
+   * Memory for incoming chunks that is kept for the next ones: what an agent has in flight at full speed
+   * and waiting for its disk. What is dropped instead is found only by marking two heaps.
+   */
+  verifierFreeBytesMax: 32 * MiB,
+  neighboursMax: 20,
   peersIntroducedMax: 32,
   /** Peers that an agent remembers the addresses of. */
   peersKnownMax: 256,
   /** A link that a redirect made, and over which nothing was asked for so long, is closed. */
   errandIdleMs: 10_000,
-  /** What was read is collected this long, haves longer: neither slows the simulated lab. */
+  /** What was read is collected this long; a shorter time does not make the simulated lab quicker. */
   readIntervalMs: 75,
-  haveIntervalMs: 200,
+  /**
+   * News of so many items goes out soon, of fewer later: five times fewer messages on a line of 5
+   * Mbit/s, and a fast one brings so many in no time.
+   */
+  haveItemsEnough: 8,
+  haveIntervalMs: 100,
+  haveIntervalMsMax: 1_000,
   /** Seeds, which hear from everybody, are told in fewer messages; a first copy lapses later than this. */
-  haveSeedIntervalMs: 300,
+  haveSeedIntervalMs: 500,
   /** A read that nobody could answer for this long is worth a line on the console. */
   starvedMs: 2_000,
   pingIntervalMs: 2_000,
@@ -164,6 +203,18 @@ assertRelation(
   limits.nbdRequestBytesMax <= limits.nbdConnectionBytesMax,
   'the largest NBD request fits its connection'
 )
+assertRelation(
+  limits.nbdConnectionBytesMax <= limits.nbdServerBytesMax,
+  'one NBD connection fits its server'
+)
 assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
+assertRelation(
+  limits.segmentBytes * 2 <= limits.writeBlockBytes,
+  'a segment and its head fit a write'
+)
+assertRelation(
+  limits.windowUpdateBytes + limits.writeBlockBytes <= 192 * KiB,
+  'a peer is let go on before it has used up the 256 KiB that yamux begins with'
+)
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
 assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')

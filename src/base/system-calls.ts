@@ -8,6 +8,21 @@ const lseekCall = libc.func('int64_t lseek(int fd, int64_t offset, int whence)')
 const fallocateCall = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)')
 const flockCall = libc.func('int flock(int fd, int operation)')
 
+const iovec = koffi.struct({ base: 'void *', length: 'size_t' })
+const preadv2Call = libc.func('preadv2', 'int64_t', [
+  'int',
+  koffi.pointer(iovec),
+  'int',
+  'int64_t',
+  'int'
+])
+
+const setsockoptCall = libc.func('setsockopt', 'int', ['int', 'int', 'int', 'int *', 'uint32_t'])
+
+const SOL_SOCKET = 1
+const SO_SNDBUF = 7
+const SO_SNDBUFFORCE = 32
+const RWF_NOWAIT = 8
 const SEEK_DATA = 3
 const SEEK_HOLE = 4
 const FALLOC_FL_KEEP_SIZE = 1
@@ -15,6 +30,26 @@ const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 16
 const LOCK_EX = 2
 const LOCK_NB = 4
+
+/**
+ * Reads what the page cache has of a file at `offset`, at most what fits, without ever waiting for a
+ * disk (preadv2(2), RWF_NOWAIT). Bytes read; 0 where there are none or the file system cannot tell.
+ * Not for files opened with O_DIRECT, whose reads wait in spite of the flag.
+ */
+export function readCached(fd: number, into: Uint8Array, offset: number): number {
+  const read = Number(preadv2Call(fd, { base: into, length: into.length }, 1, offset, RWF_NOWAIT))
+  return Math.max(0, read)
+}
+
+/**
+ * How much a socket takes before its writer has to wait (setsockopt(2)): root gets what it asks for,
+ * others at most what net.core.wmem_max says.
+ */
+export function setSendBuffer(fd: number, bytes: number): void {
+  const value = [bytes]
+  if (setsockoptCall(fd, SOL_SOCKET, SO_SNDBUFFORCE, value, 4) === 0) return
+  setsockoptCall(fd, SOL_SOCKET, SO_SNDBUF, value, 4)
+}
 
 /** A run of bytes in a file that is not a hole. */
 export interface DataExtent {

@@ -4,13 +4,20 @@ import { Agent } from '../agent/index.ts'
 import { BootswarmError } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes, parseBytes } from './formats.ts'
+import {
+  addNbdOptions,
+  addReadTimeout,
+  nbdTlsOf,
+  readTimeoutMsOf,
+  type NbdCommand
+} from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand extends TuningOptions {
+interface AgentCommand extends TuningOptions, NbdCommand {
   readonly ticket: string
   readonly image: string
   readonly disk: string
@@ -27,7 +34,6 @@ interface AgentCommand extends TuningOptions {
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
-  readonly insecure?: boolean
   readonly json?: boolean
 }
 
@@ -56,10 +62,11 @@ export function register(program: Command): void {
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
     )
-    .option('--insecure', 'allow an --nbd address that other machines can reach')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
+  addNbdOptions(command)
+  addReadTimeout(command)
   addTuning(command)
 }
 
@@ -70,18 +77,21 @@ async function run(options: AgentCommand): Promise<void> {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
+  const released = untilEpoch(options.startAt)
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
     writes,
     shareMs,
     backgroundRate: backgroundRateOf(options.backgroundRate),
+    released,
+    nbdTls: await nbdTlsOf(options),
+    readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
   try {
-    await untilEpoch(options.startAt)
     const stopped = untilStopped()
     const started = agent.start()
     started.catch(() => {})
@@ -113,13 +123,14 @@ function backgroundRateOf(text: string | undefined): number | undefined {
   throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
-async function untilEpoch(text: string | undefined): Promise<void> {
-  if (text === undefined) return
+function untilEpoch(text: string | undefined): Promise<void> {
+  if (text === undefined) return Promise.resolve()
   const epochMs = Number(text)
   if (!Number.isSafeInteger(epochMs) || epochMs < 0) {
     throw new BootswarmError('ERR_USAGE', `--start-at ${text} is not milliseconds since 1970`)
   }
-  await sleep(Math.max(0, epochMs - Date.now()), undefined, { signal: stopSignal() }).catch(() => {
+  const waiting = sleep(Math.max(0, epochMs - Date.now()), undefined, { signal: stopSignal() })
+  return waiting.catch(() => {
     // Told to stop while waiting; what follows sees it.
   })
 }

@@ -2,11 +2,13 @@ import type { Command } from 'commander'
 import { BootswarmError, limits } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
+import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface SeedCommand extends TuningOptions {
+interface SeedCommand extends TuningOptions, NbdCommand {
+  readonly nbd?: string
   readonly store: string
   readonly listen?: readonly string[]
   readonly http: string
@@ -27,6 +29,7 @@ export function register(program: Command): void {
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
       const seed = await Seed.start({
@@ -34,17 +37,21 @@ export function register(program: Command): void {
         listen: options.listen,
         http: parseHostPort('--http', options.http),
         as: options.as,
+        nbd: options.nbd,
+        insecure: options.insecure,
+        nbdTls: await nbdTlsOf(options),
         tuning: readTuning(options),
         logger: createLogger({ name: 'seed' })
       })
       const emit = options.json === true ? printEvent : sayToPeople
-      emit({ event: 'ready', addresses: seed.addresses, http: seed.url })
+      emit({ event: 'ready', addresses: seed.addresses, http: seed.url, nbd: seed.nbd })
       const progress = setInterval(() => reportProgress(seed, emit), 1_000)
       await untilStopped()
       clearInterval(progress)
       await seed.stop()
       emit({ event: 'stopped', seconds: seconds() })
     })
+  addNbdOptions(command)
   addTuning(command)
 }
 
@@ -71,6 +78,7 @@ function sayToPeople(event: SeedEvent): void {
   if (event.event !== 'ready') return
   printLine('the seed is ready; machines reach it at')
   for (const address of event.addresses) printLine(`  ${address}`)
+  if (event.nbd !== undefined) printLine(`its images can be opened by NBD at ${event.nbd}`)
   printLine(`its status is at ${event.http ?? '-'}; stop it with Ctrl-C`)
 }
 

@@ -28,18 +28,22 @@ export class BlockReader {
   }
 
   /** What the disk cannot read any more is fetched again and rewritten; ERR_DISK_IO if that fails. */
-  async read(range: ByteRange, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  async read(
+    range: ByteRange,
+    signal: AbortSignal | undefined,
+    into?: Buffer
+  ): Promise<Uint8Array> {
     const { io } = this.#parts
     await this.arrival(range, signal)
     try {
-      return await io.run(() => this.#readPresent(range))
+      return await io.run(() => this.#readPresent(range, into))
     } catch (error) {
       if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
       const lost = await this.#unreadableChunks(range)
       if (lost.length === 0) throw error
       for (const position of lost) await this.#parts.onUnreadable(position)
       await this.arrival(range, signal)
-      return io.run(() => this.#readPresent(range))
+      return io.run(() => this.#readPresent(range, into))
     }
   }
 
@@ -77,7 +81,7 @@ export class BlockReader {
     const end = part.offset + part.length
     const kinds: { mask: number; what: Omit<Extent, 'length'> }[] = [
       { mask: masks.written, what: { zero: false, hole: false, presence: 'written' } },
-      { mask: masks.pristine, what: { zero, hole: zero, presence: 'local' } },
+      { mask: masks.pristine, what: { zero, hole: false, presence: 'local' } },
       {
         mask: masks.missing,
         what: { zero: promised, hole: promised, presence: promised ? 'local' : 'remote' }
@@ -142,11 +146,11 @@ export class BlockReader {
   }
 
   /** What is still missing here is zeros that are promised, or waits for room. */
-  async #readPresent(range: ByteRange): Promise<Uint8Array> {
+  async #readPresent(range: ByteRange, into: Buffer | undefined): Promise<Uint8Array> {
     const { target, states } = this.#parts
     const { map, image } = states
     const { block, count } = blocksOf(range)
-    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length)
+    if (!map.any(block, count, masks.missing)) return target.read(range.offset, range.length, into)
     const bytes = Buffer.alloc(range.length)
     const end = range.offset + range.length
     this.#copyHeld(range, bytes)

@@ -148,9 +148,9 @@ export class TargetDisk implements BlockDevice {
   }
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    if (this.#handedOver) return this.#run(() => this.#parts.target.read(offset, length))
-    return this.#run(() => this.#reader.read({ offset, length }, signal))
+  read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
+    if (this.#handedOver) return this.#run(() => this.#parts.target.read(offset, length, into))
+    return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
   /**

@@ -71,12 +71,15 @@ async function decompressed(bytes: Uint8Array, plainLength: number): Promise<Uin
   }
 }
 
+/** For any decoder of frames. */
+export const decodingParams = { [constants.ZSTD_d_windowLogMax]: windowLogMax }
+
 /** Bounds what decoding a frame of so many plain bytes may take, whatever is in it. */
-export function decodingOptions(plainLength: number): ZstdOptions {
+function decodingOptions(plainLength: number): ZstdOptions {
   return {
     chunkSize: plainLength + outputSlackBytes,
     maxOutputLength: Math.max(plainLength, 1),
-    params: { [constants.ZSTD_d_windowLogMax]: windowLogMax }
+    params: decodingParams
   }
 }
 

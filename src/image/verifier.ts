@@ -1,17 +1,21 @@
 import { Worker } from 'node:worker_threads'
-import type { ZstdOptions } from 'node:zlib'
 import { BootswarmError, limits, type ChunkId, type Frame } from '../base/index.ts'
-import { decodingOptions } from './frames.ts'
+import { decodingParams } from './frames.ts'
 
 export interface VerifyJob {
   readonly job: number
-  readonly memory: SharedArrayBuffer
-  readonly encoding: Frame['encoding']
+  /** The number of the memory that it is in, which was shared before. */
+  readonly memory: number
+  readonly isPlain: boolean
   readonly frameLength: number
   readonly plainLength: number
   readonly plainOffset: number
-  readonly decoding: ZstdOptions
 }
+
+export type VerifyMessage =
+  | VerifyJob
+  | { readonly memory: number; readonly shared: SharedArrayBuffer }
+  | { readonly forget: number }
 
 export interface VerifyAnswer {
   readonly job: number
@@ -50,6 +54,9 @@ export class Verifier {
   /** Memory that nobody uses, by how much it holds on each side. */
   #free = new Map<number, SharedArrayBuffer[]>()
   #freeBytes = 0
+  /** Memory is shared with the thread once: to name it again costs less than to hand it over again. */
+  #shared = new Map<SharedArrayBuffer, number>()
+  #nextMemory = 1
 
   /** `frameLength` and `plainLength` have been checked by the caller. */
   begin(encoding: Frame['encoding'], frameLength: number, plainLength: number): IncomingFrame {
@@ -72,19 +79,21 @@ export class Verifier {
     worker.ref()
     worker.postMessage({
       job,
-      memory,
-      encoding,
+      memory: this.#numberOf(memory, worker),
+      isPlain: encoding === 'plain',
       frameLength: bytes.length,
       plainLength,
-      plainOffset,
-      decoding: decodingOptions(plainLength)
+      plainOffset
     } satisfies VerifyJob)
     return promise
   }
 
   release({ memory }: IncomingFrame): void {
     const capacity = memory.byteLength / 2
-    if (this.#freeBytes + memory.byteLength > limits.verifierFreeBytesMax) return
+    if (this.#freeBytes + memory.byteLength > limits.verifierFreeBytesMax) {
+      this.#forget(memory)
+      return
+    }
     this.#freeBytes += memory.byteLength
     this.#free.set(capacity, [...(this.#free.get(capacity) ?? []), memory])
   }
@@ -100,14 +109,33 @@ export class Verifier {
     return memory
   }
 
+  #numberOf(memory: SharedArrayBuffer, worker: Worker): number {
+    const known = this.#shared.get(memory)
+    if (known !== undefined) return known
+    const number = this.#nextMemory++
+    this.#shared.set(memory, number)
+    worker.postMessage({ memory: number, shared: memory } satisfies VerifyMessage)
+    return number
+  }
+
+  #forget(memory: SharedArrayBuffer): void {
+    const number = this.#shared.get(memory)
+    if (number === undefined) return
+    this.#shared.delete(memory)
+    this.#worker?.postMessage({ forget: number } satisfies VerifyMessage)
+  }
+
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(new URL('./verify-worker.js', import.meta.url))
+    const worker = new Worker(new URL('./verify-worker.js', import.meta.url), {
+      workerData: { params: decodingParams }
+    })
     worker.on('message', (answer: VerifyAnswer) => this.#settle(answer))
     worker.on('error', cause => {
       const error = new BootswarmError('ERR_INTERNAL', `the verifying thread: ${cause}`, { cause })
       for (const { reject } of this.#pending.values()) reject(error)
       this.#pending.clear()
+      this.#shared.clear()
       this.#worker = undefined
     })
     this.#worker = worker

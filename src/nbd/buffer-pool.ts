@@ -1,7 +1,7 @@
 const smallestBytes = 4096
 
 /**
- * Memory for payloads that arrive in pieces, used again instead of being collected: with fresh memory
+ * Memory for payloads, used again instead of being collected: with fresh memory
  * for each, large writes ran at half the speed (docs/nbd.md). Sizes are powers of two.
  */
 export class BufferPool {
@@ -28,7 +28,7 @@ export class BufferPool {
   }
 
   /** For bytes that nobody looks at any more. Those that did not come from here are left alone. */
-  giveBack(bytes: Buffer): void {
+  giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes
     const size = buffer.byteLength
     if (!this.#own.has(buffer) || this.#idleBytes + size > this.#idleBytesMax) return

@@ -9,6 +9,12 @@ export interface NbdLimits {
   readonly nbdHandshakeMs: number
   readonly nbdConnectionBytesMax: number
   readonly nbdConnectionRequestsMax: number
+  readonly nbdSendBufferBytes: number
+  readonly nbdUnsentBytesMax: number
+  readonly nbdServerBytesMax: number
+  readonly nbdStuckMs: number
+  readonly nbdExtentsMax: number
+  readonly nbdZeroPieceBytes: number
   readonly nbdReadAheadBytesMax: number
   readonly nbdIdleBufferBytesMax: number
   readonly nbdCloseMs: number

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net'
-import { encodeSimpleReply, type ReplyError } from './wire.ts'
 
 /**
  * Writes replies to a client. Those that become ready in one turn of the event loop leave in one
@@ -13,11 +12,18 @@ export class ReplyWriter {
     this.#socket = socket
   }
 
-  send(cookie: bigint, error: ReplyError, payload?: Uint8Array): void {
-    if (this.#socket.destroyed) return
+  /** `taken` is called when the kernel has the bytes, or when nobody will ever have them. */
+  send(pieces: readonly Uint8Array[], taken?: () => void): void {
+    if (this.#socket.destroyed) {
+      taken?.()
+      return
+    }
     this.#cork()
-    this.#socket.write(encodeSimpleReply(error, cookie))
-    if (payload !== undefined) this.#socket.write(payload)
+    const last = pieces.length - 1
+    for (const [index, piece] of pieces.entries()) {
+      if (index === last && taken !== undefined) this.#socket.write(piece, taken)
+      else this.#socket.write(piece)
+    }
   }
 
   #cork(): void {

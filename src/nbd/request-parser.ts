@@ -1,10 +1,11 @@
 import type { BufferPool } from './buffer-pool.ts'
 import type { ByteQueue } from './byte-queue.ts'
 import type { NbdLimits } from './nbd-limits.ts'
-import { bytesHeldFor, payloadBytes, requestError, type ExportBounds } from './request-rules.ts'
+import { bytesHeldFor, requestError, type ExportBounds } from './request-rules.ts'
 import {
   commands,
   decodeRequest,
+  extendedRequestBytes,
   replyErrors,
   requestBytes,
   type ReplyError,
@@ -12,7 +13,7 @@ import {
 } from './wire.ts'
 
 export type RequestStep =
-  /** Do it. `payload` is what a WRITE brought, else empty; the pool may have it back afterwards. */
+  /** Do it. `payload` is what the request brought, if anything; the pool may have it back afterwards. */
   | { readonly kind: 'run'; readonly request: Request; readonly payload: Buffer }
   /** Answer with the error; its payload has been skipped. */
   | { readonly kind: 'refuse'; readonly request: Request; readonly error: ReplyError }
@@ -44,24 +45,26 @@ export class RequestParser {
   readonly #bounds: ExportBounds
   readonly #limits: NbdLimits
   readonly #pool: BufferPool
+  readonly #headerBytes: number
   #incoming: Incoming | undefined
 
   constructor(bounds: ExportBounds, limits: NbdLimits, pool: BufferPool) {
     this.#bounds = bounds
     this.#limits = limits
     this.#pool = pool
+    this.#headerBytes = bounds.style === 'extended' ? extendedRequestBytes : requestBytes
   }
 
   /** Undefined until more bytes are here or, after `admit` said no, until it would say yes. */
   next(bytes: ByteQueue, admit: Admission): RequestStep | undefined {
     if (this.#incoming === undefined) {
-      const header = bytes.take(requestBytes)
+      const header = bytes.take(this.#headerBytes)
       if (header === undefined) return undefined
-      const request = decodeRequest(header)
+      const request = decodeRequest(header, this.#bounds.style)
       if (request === undefined) return violation('a request without its magic')
       if (request.command === commands.DISC) return { kind: 'disconnect' }
-      if (payloadBytes(request) > this.#limits.nbdRequestBytesMax) {
-        return violation(`a write of ${request.length} bytes`)
+      if (request.payloadLength > this.#limits.nbdRequestBytesMax) {
+        return violation(`a request with ${request.payloadLength} bytes behind it`)
       }
       const error = requestError(request, this.#bounds, this.#limits.nbdRequestBytesMax)
       this.#incoming = { request, error, admitted: false, payload: undefined, taken: 0 }
@@ -89,14 +92,14 @@ function violation(reason: string): RequestStep {
 }
 
 function skipPayload(incoming: Incoming, bytes: ByteQueue): boolean {
-  const length = payloadBytes(incoming.request)
+  const length = incoming.request.payloadLength
   incoming.taken += bytes.skip(length - incoming.taken)
   return incoming.taken === length
 }
 
 /** A payload that arrived in one piece is used where it lies; others are gathered as they come. */
 function gatherPayload(incoming: Incoming, bytes: ByteQueue, pool: BufferPool): boolean {
-  const length = payloadBytes(incoming.request)
+  const length = incoming.request.payloadLength
   if (length === 0) return true
   if (incoming.payload === undefined) {
     incoming.payload = bytes.takeWhole(length)

@@ -1,17 +1,26 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { BootswarmError, type Logger } from '../base/index.ts'
+import { BootswarmError, setSendBuffer, type Logger } from '../base/index.ts'
 import { formatNbdAddress, isLocal, nbdUri, type NbdAddress } from './address.ts'
 import { BufferPool } from './buffer-pool.ts'
 import { Connection } from './connection.ts'
-import type { NbdExport } from './exports.ts'
+import type { NbdExport, NbdExports } from './exports.ts'
+import { MemoryBudget } from './memory-budget.ts'
 import { listen, requireListenable, type Listening } from './listener.ts'
 import { nbdLimits, type NbdLimits } from './nbd-limits.ts'
+import type { NbdTls } from './tls.ts'
 import { stringBytesMax } from './wire.ts'
 
 export interface NbdServerOptions {
   readonly address: NbdAddress
-  /** At least one; the first is what a client gets who names none. */
-  readonly exports: readonly NbdExport[]
+  /** The first is what a client gets who names none. A function is asked at each handshake. */
+  readonly exports: readonly NbdExport[] | NbdExports
+  /** Clients have to encrypt; other machines may then reach the address. */
+  readonly tls?: NbdTls
+  /**
+   * Another server will take its place: clients that wait when it closes are cut off instead of told
+   * ESHUTDOWN, which a kernel would turn into an I/O error; cut off, it connects again and asks again.
+   */
+  readonly comesBack?: boolean
   /** Allows an address that other machines can reach. */
   readonly insecure?: boolean
   readonly logger: Logger
@@ -27,8 +36,8 @@ export interface NbdServer {
   /** Clients connected now. */
   connections(): number
   /**
-   * Takes no more clients, lets requests under way finish, answers ESHUTDOWN to those that do not,
-   * and removes the socket file. Takes at most twice `limits.nbdCloseMs`. May be called again.
+   * Takes no more clients, lets requests under way finish, answers ESHUTDOWN to those that do not
+   * or, if it comes back, cuts them off, and removes the socket file. Takes at most twice `limits.nbdCloseMs`. May be called again.
    */
   close(): Promise<void>
 }
@@ -37,12 +46,12 @@ export interface NbdServer {
 const keepAliveInitialDelay = 30_000
 
 /**
- * Serves block devices over NBD (docs/nbd.md). Throws ERR_ADDRESS_INSECURE, ERR_ADDRESS_IN_USE or
- * ERR_ADDRESS_INVALID.
+ * Serves block devices over NBD (docs/nbd.md). Throws ERR_ADDRESS_INSECURE, ERR_ADDRESS_IN_USE,
+ * ERR_ADDRESS_INVALID or ERR_NAME_INVALID.
  */
 export async function startNbdServer(options: NbdServerOptions): Promise<NbdServer> {
   requireSafe(options)
-  requireNames(options.exports)
+  if (typeof options.exports !== 'function') requireNames(options.exports)
   const server = new ClientServer(options)
   await server.open(options.address)
   return server
@@ -53,7 +62,7 @@ export async function startNbdServer(options: NbdServerOptions): Promise<NbdServ
  * before it can serve.
  */
 export async function checkNbdAddress(
-  options: Pick<NbdServerOptions, 'address' | 'insecure'>
+  options: Pick<NbdServerOptions, 'address' | 'insecure' | 'tls'>
 ): Promise<void> {
   requireSafe(options)
   await requireListenable(options.address)
@@ -64,6 +73,8 @@ class ClientServer implements NbdServer {
   readonly #limits: NbdLimits
   readonly #server: Server
   readonly #pool: BufferPool
+  readonly #budget: MemoryBudget
+  readonly #exports: NbdExports
   readonly #connections = new Set<Connection>()
   #listening: Listening | undefined
   #clientsSeen = 0
@@ -73,6 +84,10 @@ class ClientServer implements NbdServer {
     this.#options = options
     this.#limits = nbdLimits(options.limits)
     this.#pool = new BufferPool(this.#limits.nbdIdleBufferBytesMax)
+    const { nbdServerBytesMax, nbdStuckMs } = this.#limits
+    this.#budget = new MemoryBudget(nbdServerBytesMax, nbdStuckMs, () => this.#dropStuck())
+    const { exports } = options
+    this.#exports = typeof exports === 'function' ? exports : () => exports
     const settings = { noDelay: true, keepAlive: true, keepAliveInitialDelay }
     this.#server = createServer(settings, socket => this.#welcome(socket))
     this.#server.maxConnections = this.#limits.nbdConnectionsMax
@@ -126,12 +141,16 @@ class ClientServer implements NbdServer {
   #welcome(socket: Socket): void {
     const from = socket.remoteAddress === undefined ? 'unix' : socket.remoteAddress
     const client = `${++this.#clientsSeen} from ${from}`
-    const { exports, logger } = this.#options
+    const { tls, comesBack = false, logger } = this.#options
+    widen(socket, this.#limits.nbdSendBufferBytes)
     const connection = new Connection({
       socket,
-      exports,
+      exports: this.#exports,
       limits: this.#limits,
       pool: this.#pool,
+      budget: this.#budget,
+      tls,
+      comesBack,
       logger,
       client
     })
@@ -142,16 +161,39 @@ class ClientServer implements NbdServer {
     })
   }
 
+  /** Others wait for the memory of replies that nobody takes. */
+  #dropStuck(): void {
+    const now = performance.now()
+    for (const connection of this.#connections) {
+      if (connection.stuckMs(now) < this.#limits.nbdStuckMs) continue
+      this.#options.logger.warn('nbd client dropped', { reason: 'it takes no replies' })
+      connection.destroy()
+    }
+  }
+
   #boundAddress(): NbdAddress {
     return this.#listening?.address ?? this.#options.address
   }
 }
 
-function requireSafe({ address, insecure }: Pick<NbdServerOptions, 'address' | 'insecure'>): void {
-  if (insecure === true || isLocal(address)) return
+/**
+ * While the kernel has something for the client, the next reply can be made. Node gives the number of
+ * a socket's descriptor nowhere else; without it the socket is as wide as it was.
+ */
+function widen(socket: Socket, bytes: number): void {
+  const { _handle: handle } = socket as { _handle?: { fd?: number } }
+  if (handle?.fd !== undefined && handle.fd >= 0) setSendBuffer(handle.fd, bytes)
+}
+
+function requireSafe({
+  address,
+  insecure,
+  tls
+}: Pick<NbdServerOptions, 'address' | 'insecure' | 'tls'>): void {
+  if (insecure === true || tls !== undefined || isLocal(address)) return
   throw new BootswarmError(
     'ERR_ADDRESS_INSECURE',
-    `${formatNbdAddress(address)} can be reached from other machines, without any protection; use unix:PATH or 127.0.0.1:PORT, or allow it with --insecure`
+    `${formatNbdAddress(address)} can be reached from other machines, without any protection; use unix:PATH or 127.0.0.1:PORT, protect it with --tls-certificates or --tls-psk, or allow it with --insecure`
   )
 }
 

@@ -7,7 +7,10 @@ export const greetingMagic = 0x4e42444d41474943n
 export const optionMagic = 0x49484156454f5054n
 export const optionReplyMagic = 0x3e889045565a9n
 export const requestMagic = 0x25609513
+export const extendedRequestMagic = 0x21e41c71
 export const simpleReplyMagic = 0x67446698
+export const structuredReplyMagic = 0x668e33ef
+export const extendedReplyMagic = 0x6e8a278c
 
 export const handshakeFlags = { FIXED_NEWSTYLE: 1, NO_ZEROES: 2 } as const
 /** The client's answer to the handshake flags uses the same bits. */
@@ -25,7 +28,8 @@ export const transmissionFlags = {
   CAN_MULTI_CONN: 1 << 8,
   SEND_RESIZE: 1 << 9,
   SEND_CACHE: 1 << 10,
-  SEND_FAST_ZERO: 1 << 11
+  SEND_FAST_ZERO: 1 << 11,
+  BLOCK_STATUS_PAYLOAD: 1 << 12
 } as const
 
 export const options = {
@@ -37,10 +41,9 @@ export const options = {
   INFO: 6,
   GO: 7,
   STRUCTURED_REPLY: 8,
-  BLOCK_SIZE: 9,
-  LIST_META_CONTEXT: 10,
-  SET_META_CONTEXT: 11,
-  EXTENDED_HEADERS: 12
+  LIST_META_CONTEXT: 9,
+  SET_META_CONTEXT: 10,
+  EXTENDED_HEADERS: 11
 } as const
 
 const errorReply = 0x8000_0000
@@ -57,7 +60,8 @@ export const optionReplies = {
   ERR_UNKNOWN: errorReply + 6,
   ERR_SHUTDOWN: errorReply + 7,
   ERR_BLOCK_SIZE_REQD: errorReply + 8,
-  ERR_TOO_BIG: errorReply + 9
+  ERR_TOO_BIG: errorReply + 9,
+  ERR_EXT_HEADER_REQD: errorReply + 10
 } as const
 
 export const infos = { EXPORT: 0, NAME: 1, DESCRIPTION: 2, BLOCK_SIZE: 3 } as const
@@ -78,8 +82,25 @@ export const commandFlags = {
   NO_HOLE: 1 << 1,
   DF: 1 << 2,
   REQ_ONE: 1 << 3,
-  FAST_ZERO: 1 << 4
+  FAST_ZERO: 1 << 4,
+  PAYLOAD_LEN: 1 << 5
 } as const
+
+/** What a reply in chunks consists of; the high bit marks an error. */
+export const chunkTypes = {
+  NONE: 0,
+  OFFSET_DATA: 1,
+  OFFSET_HOLE: 2,
+  BLOCK_STATUS: 5,
+  BLOCK_STATUS_EXT: 6,
+  ERROR: 0x8001,
+  ERROR_OFFSET: 0x8002
+} as const
+
+/** The flags of the context "base:allocation". */
+export const allocationFlags = { HOLE: 1, ZERO: 2 } as const
+/** The flags of our own context, "bootswarm:presence". */
+export const presenceFlags = { REMOTE: 1, WRITTEN: 2 } as const
 
 /** The only values that the error field of a reply may have; 0 is success. */
 export const replyErrors = {
@@ -103,7 +124,10 @@ export const clientFlagsBytes = 4
 export const optionHeaderBytes = 16
 export const optionReplyHeaderBytes = 20
 export const requestBytes = 28
+export const extendedRequestBytes = 32
 export const simpleReplyBytes = 16
+export const structuredHeaderBytes = 20
+export const extendedHeaderBytes = 32
 const exportNameReplyBytes = 10
 const exportNamePaddingBytes = 124
 
@@ -125,6 +149,18 @@ export interface InfoQuery {
   readonly infos: ReadonlySet<number>
 }
 
+/** What follows the header of NBD_OPT_LIST_META_CONTEXT and NBD_OPT_SET_META_CONTEXT. */
+export interface MetaQuery {
+  readonly name: string
+  readonly queries: readonly string[]
+}
+
+/**
+ * How requests and replies are headed: `simple` and `structured` share the request of 28 bytes, and
+ * structured replies come in chunks; `extended` has requests and chunks of 32 bytes.
+ */
+export type HeaderStyle = 'simple' | 'structured' | 'extended'
+
 export interface Request {
   readonly flags: number
   readonly command: number
@@ -132,8 +168,10 @@ export interface Request {
   readonly cookie: bigint
   /** Bytes. Beyond 2^53 it is rounded, which no comparison with a real device's size can notice. */
   readonly offset: number
-  /** Bytes, 0 to 2^32 - 1. */
+  /** Bytes that the command is about, rounded as `offset` is. */
   readonly length: number
+  /** Bytes that follow the header. */
+  readonly payloadLength: number
 }
 
 export function encodeGreeting(flags: number): Buffer {
@@ -213,23 +251,68 @@ export function encodeBlockSizeInfo(minimum: number, preferred: number, maximum:
   return bytes
 }
 
+/** Undefined where the lengths inside the option do not add up to the option's own. */
+export function decodeMetaQuery(data: Buffer): MetaQuery | undefined {
+  const name = decodeString(data, 0)
+  if (name === undefined || name.end + 4 > data.length) return undefined
+  const count = data.readUInt32BE(name.end)
+  const queries: string[] = []
+  let at = name.end + 4
+  for (let index = 0; index < count; index++) {
+    const query = decodeString(data, at)
+    if (query === undefined) return undefined
+    queries.push(query.text)
+    at = query.end
+  }
+  return at === data.length ? { name: name.text, queries } : undefined
+}
+
+function decodeString(data: Buffer, at: number): { text: string; end: number } | undefined {
+  if (at + 4 > data.length) return undefined
+  const length = data.readUInt32BE(at)
+  const end = at + 4 + length
+  if (length > stringBytesMax || end > data.length) return undefined
+  return { text: data.toString('utf8', at + 4, end), end }
+}
+
+/** The data of NBD_REP_META_CONTEXT. */
+export function encodeMetaContext(id: number, name: string): Buffer {
+  const idBytes = Buffer.alloc(4)
+  idBytes.writeUInt32BE(id)
+  return Buffer.concat([idBytes, Buffer.from(name, 'utf8')])
+}
+
 /** Undefined where the magic is missing: the stream has lost its framing and must be dropped. */
-export function decodeRequest(bytes: Buffer): Request | undefined {
-  if (bytes.readUInt32BE(0) !== requestMagic) return undefined
+export function decodeRequest(bytes: Buffer, style: HeaderStyle): Request | undefined {
+  const extended = style === 'extended'
+  if (bytes.readUInt32BE(0) !== (extended ? extendedRequestMagic : requestMagic)) return undefined
+  const flags = bytes.readUInt16BE(4)
+  const command = bytes.readUInt16BE(6)
+  const length = extended ? readUInt64(bytes, 24) : bytes.readUInt32BE(24)
+  const hasPayload = extended
+    ? (flags & commandFlags.PAYLOAD_LEN) !== 0
+    : command === commands.WRITE
   return {
-    flags: bytes.readUInt16BE(4),
-    command: bytes.readUInt16BE(6),
+    flags,
+    command,
     cookie: bytes.readBigUInt64BE(8),
-    offset: bytes.readUInt32BE(16) * 0x1_0000_0000 + bytes.readUInt32BE(20),
-    length: bytes.readUInt32BE(24)
+    offset: readUInt64(bytes, 16),
+    length,
+    payloadLength: hasPayload ? length : 0
   }
 }
 
-/** The header of a simple reply; the payload of a successful READ follows it. */
-export function encodeSimpleReply(error: ReplyError, cookie: bigint): Buffer {
-  const bytes = Buffer.allocUnsafe(simpleReplyBytes)
-  bytes.writeUInt32BE(simpleReplyMagic, 0)
-  bytes.writeUInt32BE(error, 4)
-  bytes.writeBigUInt64BE(cookie, 8)
-  return bytes
+/** Beyond 2^53 it is rounded. */
+export function readUInt64(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4)
+}
+
+/** The payload of an extended NBD_CMD_BLOCK_STATUS: the range, and the contexts that are asked for. */
+export function decodeStatusQuery(
+  payload: Buffer
+): { length: number; contexts: readonly number[] } | undefined {
+  if (payload.length < 12 || payload.length % 4 !== 0) return undefined
+  const contexts: number[] = []
+  for (let at = 8; at < payload.length; at += 4) contexts.push(payload.readUInt32BE(at))
+  return { length: readUInt64(payload, 0), contexts }
 }

@@ -66,7 +66,8 @@ export const eventCatalogue = {
       meaning: 'The seed can be used: it listens and serves; the first line.',
       fields: {
         addresses: texts('Multiaddrs at which agents reach it.'),
-        http: optional(text('HOST:PORT of its HTTP listener.'))
+        http: optional(text('HOST:PORT of its HTTP listener.')),
+        nbd: optional(text('Where its images can be opened by NBD: unix:PATH or HOST:PORT.'))
       }
     },
     imported: {

@@ -12,6 +12,7 @@ export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
 /** What nobody waits for takes at most so much of the line, at any rate (DESIGN, Swarm). */
 const budgetMs = 25
+const rateKept = 0.97
 /** A request is stuck when it stands still for longer than all that is on its way takes, so many times. */
 const drainTimes = 2
 const budgetBytesMin = 128 * 1024
@@ -46,7 +47,7 @@ export class Asking {
   #hints = new Map<number, string[]>()
   /** Items for which a redirect led nowhere: the next holder must serve. */
   #insist = new Set<number>()
-  #downlink = new LineRate()
+  #downlink = new LineRate(rateKept)
   /** Moving average. */
   #frameBytes = frameBytesInitial
   /** How often a request for the item was given up because it stood still. */
@@ -58,10 +59,6 @@ export class Asking {
     this.#peers = peers
     this.#have = have
     this.#fallbackMs = fallbackMs
-  }
-
-  get size(): number {
-    return this.#requests.size
   }
 
   has(item: number): boolean {
@@ -267,7 +264,7 @@ export class Asking {
       // Who has let us down before is not given the benefit of our slow line.
       const patience = {
         lateMs: this.#patienceMs(request),
-        drainMs: state?.stalls === 0 ? drainMs : 0
+        drainMs: state?.stall.times === 0 ? drainMs : 0
       }
       const stall = stallOf(request, state, now, patience)
       if (stall === undefined) continue

@@ -55,21 +55,12 @@ export class Fetching {
     this.#planning = new Planning({ wants, have, asking, mechanisms, expected: this.#expected })
   }
 
-  /** True while the item is asked of somebody who has accepted the request. */
-  isPromised(item: number): boolean {
-    return this.standing(item) === 'promised'
-  }
-
   /** `sought`: asked for, and nobody has promised it yet. */
   standing(item: number): 'promised' | 'sought' | 'absent' {
     const state = this.#asking.stateOf(item)
     if (state === undefined) return 'absent'
     if (state === 'waiting' || state === 'sending') return 'promised'
     return this.#mechanisms.deferral ? 'sought' : 'absent'
-  }
-
-  get requestCount(): number {
-    return this.#asking.size
   }
 
   apply(event: FetchEvent, now: number): FetchAction[] {

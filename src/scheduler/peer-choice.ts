@@ -50,7 +50,7 @@ export class PeerChoice {
     }
     const perPeer = Math.max(spareRequestsPeerMin, Math.ceil(spareRequestsMax / able))
     // The seed is for what nobody else has: what a neighbour holds waits for the neighbour's turn.
-    const lively = agents.filter(({ stalledUntil }) => now >= stalledUntil)
+    const lively = agents.filter(({ stall }) => now >= stall.until)
     if (lively.length > 0) return soonest(lively, now, perPeer)?.id
     return soonest(seeds.length > 0 ? seeds : agents, now, perPeer)?.id
   }
@@ -61,7 +61,7 @@ export class PeerChoice {
     const askable = picks ? seeds.filter(seed => now < seed.spentUntil) : seeds
     if (askable.length < 2) return askable
     const key = this.#keyOf(wanted.item)
-    const lively = askable.filter(({ stalledUntil }) => now >= stalledUntil)
+    const lively = askable.filter(({ stall }) => now >= stall.until)
     const ids = (lively.length > 0 ? lively : askable).map(({ id }) => id)
     const home = key === undefined ? undefined : homeOf(ids, key)
     return home === undefined ? askable : askable.filter(({ id }) => id === home)
@@ -103,13 +103,14 @@ export class PeerChoice {
     return this.#peers.seeds().reduce((sum, { takes }) => sum + takes, 0)
   }
 
-  /** A seed that is to pick nothing for us yet, whatever else it was asked for. */
-  takeOne(now: number): string | undefined {
+  /** The one seed, if any, that is to pick nothing for us yet, whatever else it was asked for. */
+  takeOne(now: number): string[] {
     const peer = this.#peers
       .seeds()
       .find(({ takes, spentUntil }) => takes === 0 && now >= spentUntil)
-    if (peer !== undefined) peer.takes += 1
-    return peer?.id
+    if (peer === undefined) return []
+    peer.takes += 1
+    return [peer.id]
   }
 
   #findAble(item: number, now: number): void {
@@ -137,7 +138,7 @@ export function soonest(
   let least = Infinity
   for (const peer of peers) {
     if (peer.requests >= requestsMax) continue
-    const cost = (peer.requests + 1) * peer.serviceMs + (now < peer.stalledUntil ? 1e9 : 0)
+    const cost = (peer.requests + 1) * peer.serviceMs + (now < peer.stall.until ? 1e9 : 0)
     if (best !== undefined && cost >= least) continue
     best = peer
     least = cost

@@ -1,3 +1,5 @@
+import { Setback } from './setback.ts'
+
 export type PeerRole = 'seed' | 'agent'
 
 export interface PeerState {
@@ -8,10 +10,8 @@ export interface PeerState {
   /** Moving average of the time from asking to having, in ms. */
   serviceMs: number
   heardAt: number
-  /** Until then it is asked only when nobody else can be. */
-  stalledUntil: number
-  /** Times in a row that requests stood still there, and nothing came between. */
-  stalls: number
+  /** Who promises and never sends is, for a while, asked only when nobody else can be. */
+  readonly stall: Setback
   /** Items that it is to pick for us and has not yet. */
   takes: number
   /** A seed that has no more to give: until then it is asked for items by name. */
@@ -21,9 +21,6 @@ export interface PeerState {
 /** Before the first answer: what a peer on the same switch takes. */
 const serviceMsInitial = 5
 const serviceWeight = 0.2
-/** Doubled with each stall in a row: who promises and never sends must not be hoped for every second. */
-const stallMs = 1_000
-const stallMsMax = 60_000
 
 /** The connected peers, how quick each is, and which item not to ask of whom for now. */
 export class PeerTable {
@@ -42,8 +39,7 @@ export class PeerTable {
       requests: 0,
       serviceMs: serviceMsInitial,
       heardAt: now,
-      stalledUntil: -Infinity,
-      stalls: 0,
+      stall: new Setback(),
       takes: 0,
       spentUntil: -Infinity
     })
@@ -92,8 +88,7 @@ export class PeerTable {
     if (peer === undefined) return
     this.released(id)
     peer.serviceMs += serviceWeight * (now - askedAt - peer.serviceMs)
-    peer.stalledUntil = -Infinity
-    peer.stalls = 0
+    peer.stall.succeeded()
   }
 
   /** The peer has picked an item for us. */
@@ -113,17 +108,13 @@ export class PeerTable {
   stalled(id: string, askedAt: number, now: number): void {
     const peer = this.#peers.get(id)
     if (peer === undefined) return
-    // Requests that were made together stand still together: that is one stall.
-    if (now >= peer.stalledUntil) {
-      peer.stalledUntil = now + Math.min(stallMsMax, stallMs * 2 ** peer.stalls)
-      peer.stalls += 1
-    }
+    peer.stall.failed(now)
     peer.serviceMs += serviceWeight * Math.max(0, now - askedAt - peer.serviceMs)
   }
 
   /** Whether what others say of the peer is not worth following. */
   isHopeless(id: string, now: number): boolean {
-    return this.#banned.has(id) || now < (this.#peers.get(id)?.stalledUntil ?? -Infinity)
+    return this.#banned.has(id) || now < (this.#peers.get(id)?.stall.until ?? -Infinity)
   }
 
   /** It is never asked again. */

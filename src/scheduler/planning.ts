@@ -6,8 +6,6 @@ import { spareRequestsMax } from './peer-choice.ts'
 import type { WantList } from './want-list.ts'
 import { Yielding } from './yielding.ts'
 
-/** While somebody waits, what is only expected to be read comes in smaller numbers. */
-const expectedWhileReadingMax = 8
 /** What a neighbour has read is not asked of a seed before the neighbour has had this long to get it. */
 const neighbourMs = 1_000
 /** Items looked at in one search for background work. */
@@ -67,10 +65,9 @@ export class Planning {
     this.#planBackground(now, actions, news)
   }
 
-  /** What is expected to be read soon; while somebody waits already, less of it. */
+  /** What is expected to be read soon, in the order in which others read it. */
   #planExpected(now: number, actions: FetchAction[]): void {
-    const most = this.#yielding.isReading(now) ? expectedWhileReadingMax : spareRequestsMax
-    let free = most - this.#asking.count('prefetch')
+    let free = spareRequestsMax - this.#asking.count('prefetch')
     if (free <= 0) return
     for (const item of this.#wants.prefetch()) {
       if (this.#asking.has(item) || this.#comesByItself(item, now)) continue
@@ -148,8 +145,8 @@ export class Planning {
   #takeMore(now: number, actions: FetchAction[]): void {
     if (!this.#wants.hasBackground) return
     const { choice } = this.#asking
-    const one = this.#yielding.isReading(now) ? choice.takeOne(now) : undefined
-    const peers = this.#yielding.isReading(now) ? [one ?? []].flat() : choice.takes(takesMax, now)
+    const isReading = this.#yielding.isReading(now)
+    const peers = isReading ? choice.takeOne(now) : choice.takes(takesMax, now)
     for (const peer of peers) {
       actions.push({ type: 'more', peer })
       this.#yielding.began(now)

@@ -1,4 +1,6 @@
 import type { RequestClass, SendPolicy } from '../base/index.ts'
+import { LineRate } from './line-rate.ts'
+import type { Mechanisms } from './mechanisms.ts'
 import { Yielding } from './yielding.ts'
 
 interface Sending {
@@ -21,8 +23,6 @@ const windowBytesCalmMax = 512 * 1024
 const windowMs = 25
 /** A frame that did not move for this long is at a machine that is too slow to count. */
 const slowMs = 500
-/** The rate is measured over spans of at least this, and forgotten slowly. */
-const spanMs = 100
 const rateKept = 0.9
 
 /**
@@ -31,9 +31,7 @@ const rateKept = 0.9
  */
 export class SendWindow implements SendPolicy {
   #sending = new Map<string, Sending>()
-  #bytesPerMs = 0
-  #spanBytes = 0
-  #spanFrom = 0
+  #line = new LineRate(rateKept)
   #yielding = new Yielding()
 
   mayBegin(peer: string, request: number, requestClass: RequestClass, now: number): boolean {
@@ -49,20 +47,17 @@ export class SendWindow implements SendPolicy {
   }
 
   #windowBytes(now: number): number {
-    const rate = this.#bytesPerMs
+    const rate = this.#line.bytesPerMs
     const calm = this.#yielding.mayRead(now) ? 0 : Math.min(windowBytesCalmMax, calmMs * rate)
     return Math.max(windowBytesMin, calm, windowMs * rate)
   }
 
   yields(now: number): boolean {
-    return this.#yielding.yields(now, this.#bytesPerMs)
+    return this.#yielding.yields(now, this.#line.bytesPerMs)
   }
 
   began(peer: string, request: number, bytes: number, now: number): void {
-    if (this.#sending.size === 0) {
-      this.#spanFrom = now
-      this.#spanBytes = 0
-    }
+    if (this.#sending.size === 0) this.#line.began(now)
     this.#yielding.began(now)
     this.#sending.set(keyOf(peer, request), { peer, bytes, movedAt: now })
   }
@@ -81,21 +76,17 @@ export class SendWindow implements SendPolicy {
     const sending = this.#sending.get(key)
     if (sending === undefined) return
     this.#sending.delete(key)
-    this.#measure(sending.bytes, now)
+    this.#line.count(sending.bytes, now)
   }
 
   gone(peer: string): void {
     for (const [key, sending] of this.#sending) if (sending.peer === peer) this.#sending.delete(key)
   }
+}
 
-  #measure(bytes: number, now: number): void {
-    this.#spanBytes += bytes
-    const span = now - this.#spanFrom
-    if (span < spanMs) return
-    this.#bytesPerMs = Math.max(this.#bytesPerMs * rateKept, this.#spanBytes / span)
-    this.#spanFrom = now
-    this.#spanBytes = 0
-  }
+/** Undefined when the mechanism is off: then only connections bound what is on its way. */
+export function makeSendWindow(mechanisms: Partial<Mechanisms> = {}): SendWindow | undefined {
+  return mechanisms.sendWindow === false ? undefined : new SendWindow()
 }
 
 function keyOf(peer: string, request: number): string {

@@ -79,7 +79,7 @@ export class Serving implements ServePolicy, GivePolicy {
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const isFirstHand = this.#role === 'seed' && holding === 'held'
     const roomHere = isFirstHand ? 0 : fanOut - direct
-    const target = roomHere > 0 ? undefined : this.#target(want, grants, tried, now)
+    const target = roomHere > 0 ? undefined : this.#target(want, grants, { fanOut, tried, now })
     const { peer } = want
     if (target !== undefined) {
       target.children += 1
@@ -99,10 +99,8 @@ export class Serving implements ServePolicy, GivePolicy {
   #target(
     want: Want,
     all: readonly Grant[],
-    tried: readonly string[],
-    now: number
+    { fanOut, tried, now }: { fanOut: number; tried: readonly string[]; now: number }
   ): Grant | undefined {
-    const fanOut = this.#fanOutOf(want, all)
     const able = all.filter(
       ({ peer, children }) => children < fanOut && !this.#failing.isFailing(peer, now)
     )

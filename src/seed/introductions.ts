@@ -1,4 +1,4 @@
-import { limits, type ChunkId, type Random } from '../base/index.ts'
+import { limits, shuffled, type ChunkId, type Random } from '../base/index.ts'
 import type { Link, PeerAddress } from '../swarm/index.ts'
 
 /** Who works on which image, so that machines of one image can be told of each other. */
@@ -18,7 +18,10 @@ export class Introductions {
   ): void {
     const others = this.#interested.get(imageId) ?? new Set<Link>()
     this.#interested.set(imageId, others)
-    const chosen = this.#sample([...others].filter(other => other !== link))
+    const chosen = shuffled(
+      [...others].filter(other => other !== link),
+      this.#random
+    ).slice(0, limits.neighboursMax)
     others.add(link)
     const peers = chosen.flatMap(other => addressOf(other.peerId) ?? [])
     if (peers.length > 0) link.send({ type: 'peers', peers })
@@ -29,11 +32,5 @@ export class Introductions {
       links.delete(link)
       if (links.size === 0) this.#interested.delete(imageId)
     }
-  }
-
-  #sample(links: Link[]): Link[] {
-    const keyed = links.map(link => ({ link, key: this.#random.next() }))
-    keyed.sort((a, b) => a.key - b.key)
-    return keyed.slice(0, limits.neighboursMax).map(({ link }) => link)
   }
 }

@@ -3,13 +3,15 @@ import {
   isErrorCode,
   limits,
   systemClock,
+  shuffled,
   systemRandom,
   type ChunkId,
   type Logger
 } from '../base/index.ts'
 import { Machines, startControlApi, type ControlApi, type SeedStatus } from '../control/index.ts'
 import { imageCidText, zeroId, type Manifest } from '../image/index.ts'
-import { SendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
+import { parseNbdAddress, startNbdServer, type NbdServer, type NbdTls } from '../nbd/index.ts'
+import { makeSendWindow, Serving, tickMs, type Tuning } from '../scheduler/index.ts'
 import { openOrCreateStore, type Store } from '../store/index.ts'
 import {
   issueCertificate,
@@ -22,6 +24,7 @@ import {
 import { Brothers } from './brothers.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
+import { NbdImages } from './nbd-exports.ts'
 import { ServedImages } from './images.ts'
 import { Introductions } from './introductions.ts'
 
@@ -32,6 +35,10 @@ export interface SeedOptions {
   readonly http: { readonly host: string; readonly port: number }
   /** Tells the seeds of one lab apart that run on copies of one store. */
   readonly as?: string
+  /** Where its images are shown by NBD: `unix:PATH` or `HOST:PORT`; without it, nowhere. */
+  readonly nbd?: string
+  readonly insecure?: boolean
+  readonly nbdTls?: NbdTls
   readonly tuning?: Tuning
   readonly logger: Logger
 }
@@ -57,6 +64,7 @@ export class Seed {
   readonly #retries: NodeJS.Timeout
   #swarm!: Swarm
   #api!: ControlApi
+  #nbd: NbdServer | undefined
 
   /** Throws what openStore, Swarm.start and startControlApi throw; nothing is left running then. */
   static async start(options: SeedOptions): Promise<Seed> {
@@ -70,6 +78,7 @@ export class Seed {
         status: () => seed.status()
       })
       await seed.#join(options.listen ?? defaultListen)
+      await seed.#show(options)
       return seed
     } catch (error) {
       await seed.stop()
@@ -87,7 +96,7 @@ export class Seed {
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
       policy: this.#serving,
-      window: mechanisms?.sendWindow === false ? undefined : new SendWindow(),
+      window: makeSendWindow(mechanisms),
       giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),
@@ -107,6 +116,11 @@ export class Seed {
 
   get url(): string {
     return this.#api.url
+  }
+
+  /** Where its images are shown by NBD, if they are. */
+  get nbd(): string | undefined {
+    return this.#nbd?.address
   }
 
   status(): SeedStatus {
@@ -130,6 +144,7 @@ export class Seed {
   async stop(): Promise<void> {
     clearInterval(this.#pings)
     clearInterval(this.#retries)
+    await this.#nbd?.close()
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
     await this.#store.close()
@@ -158,6 +173,14 @@ export class Seed {
       name: hostname()
     })
     await rememberAddresses(store, this.addresses)
+  }
+
+  async #show({ nbd, insecure, nbdTls: tls, logger }: SeedOptions): Promise<void> {
+    if (nbd === undefined) return
+    const images = new NbdImages(this.#store)
+    const address = parseNbdAddress(nbd)
+    const exports = () => images.list()
+    this.#nbd = await startNbdServer({ address, exports, insecure, tls, comesBack: true, logger })
   }
 
   #receive(link: Link, message: Message): void {
@@ -245,8 +268,9 @@ export class Seed {
   /** What no boot profile orders leaves the seed in random order. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
-    if (!this.#serving.offers(imageId))
-      this.#serving.offer(imageId, shuffled([...manifest.distinctChunks()].map(({ id }) => id)))
+    if (this.#serving.offers(imageId)) return
+    const ids = Array.from(manifest.distinctChunks(), ({ id }) => id)
+    this.#serving.offer(imageId, shuffled(ids, systemRandom))
   }
 
   /** Each seed first gives the chunks whose home it is among those that hold the image. */
@@ -281,11 +305,6 @@ export class Seed {
       if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }
-}
-
-function shuffled(ids: readonly ChunkId[]): ChunkId[] {
-  const keyed = ids.map(id => ({ id, key: systemRandom.next() }))
-  return keyed.sort((a, b) => a.key - b.key).map(({ id }) => id)
 }
 
 function itemsOfMap(first: number, bits: Uint8Array): number[] {

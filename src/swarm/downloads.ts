@@ -27,8 +27,6 @@ interface Download {
   /** Undefined until the peer has picked it. */
   id: ChunkId | undefined
   readonly plainLengthMax: number
-  class: RequestClass
-  insist: boolean
   incoming: IncomingFrame | undefined
   received: number
 }
@@ -62,19 +60,9 @@ export class Downloads {
     const known = this.#find(link, id)
     const request = known?.[0] ?? this.#next++
     if (known === undefined) {
-      const { plainLengthMax, insist } = options
-      this.#open.set(request, {
-        link,
-        id,
-        plainLengthMax,
-        class: requestClass,
-        insist,
-        incoming: undefined,
-        received: 0
-      })
+      const { plainLengthMax } = options
+      this.#open.set(request, { link, id, plainLengthMax, incoming: undefined, received: 0 })
       this.#index(link, id, request)
-    } else {
-      known[1].class = requestClass
     }
     link.send({ type: 'want', request, class: requestClass, insist: options.insist, id })
   }
@@ -86,8 +74,6 @@ export class Downloads {
       link,
       id: undefined,
       plainLengthMax,
-      class: 'background',
-      insist: false,
       incoming: undefined,
       received: 0
     })

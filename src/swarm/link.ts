@@ -1,8 +1,13 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { BootswarmError, limits, systemClock } from '../base/index.ts'
+import { BlockPool } from './block-pool.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
 import { encodeMessage, encodeSegmentHead, type Message } from './wire.ts'
+
+/** What yamux puts before each of its frames: with it, a block of ours fills one write. */
+const yamuxHeadBytes = 12
+const blocks = new BlockPool(limits.writeBlockBytes - yamuxHeadBytes)
 
 export interface LinkHandlers {
   onMessage(message: Message): void
@@ -10,6 +15,12 @@ export interface LinkHandlers {
   onWritable(): void
   /** Once, for whatever reason; nothing comes after it. */
   onClose(error: Error | undefined): void
+}
+
+/** A stream that can hold back the window updates that yamux sends after each frame. */
+interface WindowedStream {
+  sendPause(): void
+  sendResume(): void
 }
 
 /**
@@ -26,8 +37,15 @@ export class Link {
   heardAt = systemClock.now()
   #stream: Stream
   #connection: Connection
+  #copies: boolean
   #reader = new MessageReader()
   #writable = true
+  /** What was said in this turn of the event loop: it goes out at its end, in one frame of yamux. */
+  #block: Buffer | undefined
+  #filled = 0
+  #isFlushDue = false
+  /** Received since the peer was last told that it may send more. */
+  #unacknowledged = 0
   #closed = false
   #closing: Error | undefined
   #handlers: LinkHandlers | undefined
@@ -36,6 +54,8 @@ export class Link {
     this.#stream = stream
     this.#connection = connection
     this.peerId = connection.remotePeer.toString()
+    // Noise keeps what it cannot send yet as it was given.
+    this.#copies = connection.encryption === '/tls/1.0.0'
     this.dialed = connection.direction === 'outbound'
     this.remoteAddress = connection.remoteAddr.toString()
   }
@@ -43,6 +63,7 @@ export class Link {
   /** Starts reading. Nothing is lost before it: the stream keeps what arrives until then. */
   open(handlers: LinkHandlers): void {
     this.#handlers = handlers
+    windowed(this.#stream)?.sendPause()
     this.#stream.addEventListener('drain', () => {
       this.#writable = true
       handlers.onWritable()
@@ -54,6 +75,7 @@ export class Link {
       // A list of pieces is read piece by piece: joining it first would copy every byte once more.
       const pieces = event.data instanceof Uint8Array ? [event.data] : event.data
       for (const piece of pieces) if (!this.#closed) this.#receive(piece)
+      this.#acknowledge(event.data.byteLength)
     })
     if (this.#stream.status !== 'open') ended()
   }
@@ -71,41 +93,68 @@ export class Link {
     this.#write(encodeMessage(message))
   }
 
-  /** Several at once cost hardly more than one: each write is encrypted and framed by itself. */
   sendAll(messages: readonly Message[]): void {
-    if (messages.length > 0) this.#write(Buffer.concat(messages.map(encodeMessage)))
+    for (const message of messages) this.send(message)
   }
 
-  /** Check `writable` first: segments are what may be held back. */
+  /** Check `writable` first: segments are what may be held back. `bytes` are copied. */
   sendSegment(request: number, bytes: Uint8Array): void {
-    this.#write(Buffer.concat([encodeSegmentHead(request, bytes.length), bytes]))
+    this.#write(encodeSegmentHead(request, bytes.length))
+    this.#write(bytes)
   }
 
   close(error?: Error): void {
     if (this.#closed) return
     this.#closing = error
     this.#finish(error)
-    // The stream's connection has no other use, and closing it tells the peer at once.
-    this.#connection
-      .close({ signal: AbortSignal.timeout(limits.closeMs) })
-      .catch((cause: Error) => {
-        this.#connection.abort(cause)
-      })
   }
 
   #write(bytes: Uint8Array): void {
     if (this.#closed) return
+    for (let at = 0; at < bytes.length;) {
+      this.#block ??= blocks.take()
+      const taken = bytes.subarray(at, at + this.#block.length - this.#filled)
+      this.#block.set(taken, this.#filled)
+      this.#filled += taken.length
+      at += taken.length
+      if (this.#filled === this.#block.length) this.#flush()
+    }
+    if (this.#filled === 0 || this.#isFlushDue) return
+    this.#isFlushDue = true
+    setImmediate(() => {
+      this.#isFlushDue = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    const block = this.#block
+    if (block === undefined) return
+    const bytes = block.subarray(0, this.#filled)
+    this.#block = undefined
+    this.#filled = 0
     try {
       this.#writable = this.#stream.send(bytes)
     } catch (cause) {
       this.close(cause instanceof Error ? cause : new Error(String(cause)))
       return
     }
+    // Below the stream it is copied or encrypted at once; what the stream keeps, it still refers to.
+    if (this.#stream.writeBufferLength === 0 && this.#copies) blocks.give(block)
     if (this.#stream.writeBufferLength > limits.unsentBytesMax) {
       this.close(
         new BootswarmError('ERR_PEER_PROTOCOL', `peer ${this.peerId} takes no messages; cut off`)
       )
     }
+  }
+
+  #acknowledge(bytes: number): void {
+    this.#unacknowledged += bytes
+    if (this.#closed || this.#unacknowledged < limits.windowUpdateBytes) return
+    this.#unacknowledged = 0
+    const stream = windowed(this.#stream)
+    stream?.sendResume()
+    stream?.sendPause()
   }
 
   #receive(bytes: Uint8Array): void {
@@ -122,12 +171,20 @@ export class Link {
 
   #finish(error: Error | undefined): void {
     if (this.#closed) return
+    this.#flush()
+    if (this.#closed) return
     this.#closed = true
     this.#handlers?.onClose(error)
-    if (this.#connection.status === 'open') {
-      this.#connection.close({ signal: AbortSignal.timeout(limits.closeMs) }).catch(() => {
-        this.#connection.abort(new Error('the link has ended'))
-      })
-    }
+    if (this.#connection.status !== 'open') return
+    // The stream's connection has no other use, and closing it tells the peer at once. It is closed
+    // once: to close it again while what was sent is still going out would cut that off.
+    this.#connection.close({ signal: AbortSignal.timeout(limits.closeMs) }).catch(() => {
+      this.#connection.abort(new Error('the link has ended'))
+    })
   }
+}
+
+function windowed(stream: Stream): WindowedStream | undefined {
+  const { sendPause, sendResume } = stream as Partial<WindowedStream>
+  return sendPause && sendResume ? (stream as Stream & WindowedStream) : undefined
 }

@@ -5,18 +5,26 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { BootswarmError, limits, systemErrorCode, type SigningKey } from '../base/index.ts'
+import { nativeTls } from './tls/encrypter.ts'
 
 /** The libp2p peer id (base58) of an Ed25519 key: a machine's name on the network. */
 export function peerIdOf(key: SigningKey): string {
   return peerIdFromPrivateKey(libp2pKey(key)).toString()
 }
 
+/** `noise` is for measuring what TLS is worth. */
+export type Encryption = 'any' | 'noise'
+
 /**
- * A started libp2p node: TCP, noise, yamux, and nothing of libp2p's internet services. Its defaults
+ * A started libp2p node: TCP, TLS or else noise, yamux, and nothing of libp2p's internet services. Its defaults
  * are for hosts among strangers; a rack that powers on at once would be refused, so every limit is
  * set here. Throws ERR_ADDRESS_IN_USE and ERR_ADDRESS_INVALID for what cannot be listened on.
  */
-export async function startNode(key: SigningKey, listen: readonly string[]): Promise<Libp2p> {
+export async function startNode(
+  key: SigningKey,
+  listen: readonly string[],
+  encryption: Encryption = 'any'
+): Promise<Libp2p> {
   // Buffers that cannot be overtaken are kept small; the option reaches net.Socket's constructor.
   const socketOptions = {
     noDelay: true,
@@ -37,7 +45,8 @@ export async function startNode(key: SigningKey, listen: readonly string[]): Pro
           outboundSocketInactivityTimeout: 0
         })
       ],
-      connectionEncrypters: [noise()],
+      // The dialler's order counts: TLS, which costs a fraction of what noise does, where both have it.
+      connectionEncrypters: encryption === 'noise' ? [noise()] : [nativeTls(), noise()],
       streamMuxers: [
         yamux({
           enableKeepAlive: false,

@@ -5,7 +5,7 @@ import { BootswarmError, limits, type Logger, type SigningKey } from '../base/in
 import { openCertificate } from './certificate.ts'
 import { answerEnrolment, askToEnrol, type Enroller } from './enrolment.ts'
 import { Link } from './link.ts'
-import { peerIdOf, startNode } from './node.ts'
+import { peerIdOf, startNode, type Encryption } from './node.ts'
 import type { Ticket } from './ticket.ts'
 import {
   enrolProtocol,
@@ -33,6 +33,7 @@ export interface SwarmInit {
   readonly logger: Logger
   /** Only seeds enrol machines. */
   readonly enrol?: Enroller
+  readonly encryption?: Encryption
 }
 
 /** The libp2p node and the links to all peers that belong to this lab: at most one link a peer. */
@@ -50,7 +51,7 @@ export class Swarm {
   #stopped = false
 
   static async start(init: SwarmInit): Promise<Swarm> {
-    const node = await startNode(init.key, init.listen)
+    const node = await startNode(init.key, init.listen, init.encryption)
     const swarm = new Swarm(init, node)
     await swarm.#register()
     return swarm

@@ -22,6 +22,8 @@ export interface FrameSource {
   holding(id: ChunkId): Holding
   /** Undefined when the chunk turns out not to be here, or not intact. */
   load(id: ChunkId): Promise<Frame | undefined>
+  /** What was loaded is not read any more: its memory may be used for another frame. */
+  release?(frame: Frame): void
 }
 
 /** After this many bytes in one go the event loop gets its turn. */
@@ -291,7 +293,10 @@ export class Uploads {
   }
 
   #loaded(upload: Upload, frame: Frame | undefined): void {
-    if (this.#byLink.get(upload.link)?.get(upload.request) !== upload) return
+    if (this.#byLink.get(upload.link)?.get(upload.request) !== upload) {
+      if (frame !== undefined) this.#init.source.release?.(frame)
+      return
+    }
     if (frame === undefined) {
       this.#refuse(upload, 'not-held')
       return
@@ -333,7 +338,9 @@ export class Uploads {
   }
 
   #forget(upload: Upload): void {
-    const { link, request, id } = upload
+    const { link, request, id, frame } = upload
+    if (frame !== undefined) this.#init.source.release?.(frame)
+    upload.frame = undefined
     const uploads = this.#byLink.get(link)
     uploads?.delete(request)
     if (uploads?.size === 0) this.#byLink.delete(link)

@@ -64,13 +64,30 @@ export function encodeMessage(message: Message): Uint8Array {
   return bytes
 }
 
+/** Length, type and request of a segment; its bytes follow. */
+export const segmentHeadBytes = lengthBytes + 1 + 4
+
 /** The head of a segment; its bytes follow untouched, so that they need not be copied. */
 export function encodeSegmentHead(request: number, length: number): Uint8Array {
-  const head = Buffer.allocUnsafe(lengthBytes + 1 + 4)
+  const head = Buffer.allocUnsafe(segmentHeadBytes)
   head.writeUInt32BE(1 + 4 + length, 0)
   head[lengthBytes] = typeNumbers.segment
   head.writeUInt32BE(request, lengthBytes + 1)
   return head
+}
+
+/** What `bytes` say that follows them, if they begin with a whole head of a segment. */
+export function decodeSegmentHead(
+  bytes: Uint8Array
+): { readonly request: number; readonly length: number } | undefined {
+  if (bytes.length < segmentHeadBytes || bytes[lengthBytes] !== typeNumbers.segment)
+    return undefined
+  const head = new DataView(bytes.buffer, bytes.byteOffset, segmentHeadBytes)
+  const length = head.getUint32(0) - (segmentHeadBytes - lengthBytes)
+  if (length < 1 || length > limits.segmentBytes) {
+    throw malformed(`a segment announces ${length} bytes`)
+  }
+  return { request: head.getUint32(lengthBytes + 1), length }
 }
 
 /** `bytes` is one message without its length. Throws ERR_PEER_PROTOCOL for anything malformed. */

@@ -2,6 +2,7 @@ import test from 'ava'
 import fc from 'fast-check'
 import type { Frame } from '../../src/base/index.ts'
 import { RelayCache } from '../../src/agent/relay-cache.ts'
+import { plainFrame } from '../../src/image/index.ts'
 
 function frame(length: number, fill = 0): Frame {
   return { encoding: 'zstd', plainLength: length + 1, bytes: new Uint8Array(length).fill(fill) }
@@ -70,4 +71,23 @@ test('property: what it holds is what was put, no more than it may, and what was
       }
     })
   )
+})
+
+test('the memory of a frame that was released holds the next one, and no frame that is in use', t => {
+  const cache = new RelayCache()
+  const frames = ['one', 'two'].map(name => plainFrame(Buffer.alloc(20_000, name)))
+  frames.forEach((frame, at) => cache.put(`id ${at}`, frame))
+  const first = cache.get('id 0')
+  const second = cache.get('id 1')
+  t.not(first?.bytes.buffer, second?.bytes.buffer)
+  if (first !== undefined) cache.release(first)
+  if (first !== undefined) cache.release(first)
+  const third = cache.get('id 1')
+  const fourth = cache.get('id 1')
+  t.is(third?.bytes.buffer, first?.bytes.buffer)
+  t.not(fourth?.bytes.buffer, third?.bytes.buffer)
+  for (const frame of [second, third, fourth]) {
+    t.deepEqual(Buffer.from(frame?.bytes ?? []), Buffer.alloc(20_000, 'two'))
+  }
+  cache.release(plainFrame(Buffer.alloc(1)))
 })

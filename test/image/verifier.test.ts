@@ -53,6 +53,28 @@ test('whatever is wrong with a frame, it is corrupt, and the next one is not', a
   }
 })
 
+test('a frame that is cut off, or followed by another, is corrupt', async t => {
+  const verifier = new Verifier()
+  t.teardown(() => verifier.close())
+  const plain = Buffer.concat([Buffer.alloc(50 * KiB, 'chunk '), randomBytes(20 * KiB)])
+  const good = await encodeFrame(plain)
+  const id = chunkIdOf(plain)
+  const lengths = [1, 3, 10, good.bytes.length >> 1, good.bytes.length - 1]
+  const more = [good.bytes, (await encodeFrame(Buffer.alloc(5_000))).bytes, Buffer.alloc(1)]
+  const bad = [
+    ...lengths.map(length => good.bytes.subarray(0, length)),
+    ...more.map(bytes => Buffer.concat([good.bytes, bytes]))
+  ]
+  for (const bytes of bad) {
+    await t.throwsAsync(
+      verifier.verify(id, received(verifier, { ...good, bytes })),
+      { code: 'ERR_CHUNK_CORRUPT' },
+      `${bytes.length} bytes`
+    )
+    t.is((await verifier.verify(id, received(verifier, good))).length, plain.length)
+  }
+})
+
 test('released memory is used again, and is bounded', t => {
   const verifier = new Verifier()
   const first = verifier.begin('plain', 4096, 4096)

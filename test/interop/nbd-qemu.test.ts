@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
-import { diskBytes, run, serve, succeed } from './nbd-fixture.ts'
+import { diskBytes, run, serve, succeed, uriOf } from './nbd-fixture.ts'
 
 for (const over of ['unix', 'tcp'] as const) {
   test(`qemu-img: compare and convert both ways, over ${over}`, async t => {
@@ -27,6 +27,37 @@ for (const over of ['unix', 'tcp'] as const) {
     t.true(content.equals(device.bytes))
   })
 }
+
+test('qemu-img map: what is zeros and what is data; convert leaves the zeros out', async t => {
+  const { server, mapped, directory } = await serve(t)
+  const uri = uriOf(server, 'mapped')
+  const text = await succeed(t, 'qemu-img', 'map', '-f', 'raw', '--output=json', uri)
+  const runs = JSON.parse(text) as { start: number; length: number; zero: boolean }[]
+  const MiB = 1024 * 1024
+  t.deepEqual(
+    runs.map(({ start, length, zero }) => [start, length, zero]),
+    [
+      [0, MiB, false],
+      [MiB, 2 * MiB, true],
+      [3 * MiB, 5 * MiB, false]
+    ]
+  )
+  const raw = join(directory, 'out.raw')
+  await succeed(t, 'qemu-img', 'convert', '-f', 'raw', '-O', 'raw', uri, raw)
+  t.true(mapped.memory.bytes.equals(await readFile(raw)))
+})
+
+test('qemu-io: zeros by the device, with and without room kept, and discarded ranges', async t => {
+  const { server, mapped } = await serve(t)
+  const uri = uriOf(server, 'mapped')
+  const commands = ['write -z 4M 1M', 'write -z -u 5M 1M', 'discard 6M 1M', 'read -P 0 4M 2M']
+  const all = commands.flatMap(each => ['-c', each])
+  const output = await succeed(t, 'qemu-io', '-f', 'raw', '-d', 'unmap', ...all, uri)
+  t.notRegex(output, /verification failed|error/i)
+  t.true(mapped.calls.includes('zero 5242880 1048576'))
+  t.true(mapped.calls.includes('trim 6291456 1048576'))
+  t.true(mapped.memory.bytes.subarray(4 << 20, 6 << 20).every(byte => byte === 0))
+})
 
 test('qemu-img info: the size', async t => {
   const { uri } = await serve(t)

@@ -277,3 +277,37 @@ test('a read that stays unanswered gets ESHUTDOWN when the server has waited lon
   await closing
   t.is(device.readsUnderWay, 0)
 })
+
+test('a server that comes back answers what it can and leaves the rest to be asked again', async t => {
+  const device = memoryDevice(MiB)
+  const server = await testServer(t, {
+    exports: exportOf(device),
+    comesBack: true,
+    limits: { nbdCloseMs: 300 }
+  })
+  blockReadsBelow(device, 4096)
+  const client = await transmitter(t, server.address)
+  client.request({ command: READ, cookie: 1n, length: 512 })
+  await until(() => device.readsUnderWay === 1)
+  const closing = server.close()
+  client.request({ command: READ, cookie: 2n, offset: 8192, length: 512 })
+  await client.closed()
+  await t.throwsAsync(client.receive(1), { message: /closed/ })
+  await closing
+  t.is(device.readsUnderWay, 0)
+})
+
+test('a client that is choosing while the server closes is told so', async t => {
+  const server = await testServer(t, { limits: { nbdCloseMs: 60_000 } })
+  const client = await haggler(t, server.address)
+  client.send(optionBytes(3))
+  t.is((await client.optionReply()).reply, 2)
+  t.is((await client.optionReply()).reply, 1)
+  const closing = server.close()
+  client.send(optionBytes(7, infoQueryBytes('')))
+  t.is((await client.optionReply()).reply, 0x80000007)
+  client.send(optionBytes(2))
+  t.is((await client.optionReply()).reply, 1)
+  await client.closed()
+  await closing
+})

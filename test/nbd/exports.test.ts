@@ -1,4 +1,5 @@
 import test from 'ava'
+import { contextsOf } from '../../src/nbd/contexts.ts'
 import { findExport, flagsOf } from '../../src/nbd/exports.ts'
 import { memoryDevice } from '../helpers/memory-device.ts'
 
@@ -14,7 +15,27 @@ test('the first export is the one without a name', t => {
   t.is(findExport([disk, unnamed], ''), unnamed)
 })
 
-test('flags say what can be done: flush, FUA, several connections, and no writing where read-only', t => {
-  t.is(flagsOf(disk), 0b1_0000_1101)
-  t.is(flagsOf(image), 0b1_0000_1111)
+const simple = { style: 'simple', contexts: [] } as const
+const [always, readOnly, trim, zeroes, df, cache, fast, filter] = [
+  0b1_0000_1101, 2, 32, 64, 128, 1024, 2048, 4096
+] as const
+
+test('flags say what can be done, and nothing of writing where read-only', t => {
+  t.is(flagsOf(disk, simple), always | zeroes)
+  t.is(flagsOf(image, simple), always | readOnly)
+  const able = {
+    ...device,
+    zero: async () => {},
+    trim: async () => {},
+    prefetch: async () => {}
+  }
+  t.is(flagsOf({ ...disk, device: able }, simple), always | zeroes | trim | fast | cache)
+  t.is(flagsOf({ ...image, device: able }, simple), always | readOnly | cache)
+})
+
+test('flags of replies in chunks only for those who have asked for them', t => {
+  const contexts = contextsOf(device)
+  t.is(flagsOf(image, { style: 'structured', contexts }), always | readOnly | df)
+  t.is(flagsOf(image, { style: 'extended', contexts: [] }), always | readOnly | df)
+  t.is(flagsOf(image, { style: 'extended', contexts }), always | readOnly | df | filter)
 })

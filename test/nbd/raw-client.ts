@@ -21,6 +21,13 @@ export interface RawReply {
   readonly cookie: bigint
 }
 
+export interface RawChunk {
+  readonly done: boolean
+  readonly type: number
+  readonly cookie: bigint
+  readonly data: Buffer
+}
+
 /** An NBD client that does what a test tells it to, decent or not. */
 export class RawClient {
   readonly socket: Socket
@@ -75,6 +82,20 @@ export class RawClient {
     return { error: bytes.readUInt32BE(4), cookie: bytes.readBigUInt64BE(8) }
   }
 
+  /** One chunk of a reply; its header is that of EXTENDED_HEADERS or of STRUCTURED_REPLY. */
+  async chunk(extended = false): Promise<RawChunk> {
+    const header = await this.receive(extended ? 32 : 20)
+    const magic = extended ? 0x6e8a278c : 0x668e33ef
+    if (header.readUInt32BE(0) !== magic) throw new Error('not a chunk')
+    const length = extended ? Number(header.readBigUInt64BE(24)) : header.readUInt32BE(16)
+    return {
+      done: header.readUInt16BE(4) === 1,
+      type: header.readUInt16BE(6),
+      cookie: header.readBigUInt64BE(8),
+      data: await this.receive(length)
+    }
+  }
+
   async read(offset: number, length: number, cookie = 7n): Promise<Buffer> {
     this.request({ command: READ, offset, length, cookie })
     const reply = await this.reply()
@@ -113,16 +134,19 @@ export async function haggler(t: ExecutionContext, address: string): Promise<Raw
   return client
 }
 
-/** Past the handshake: ready for requests. */
+/** Past the handshake, in which `before` comes first: ready for requests. */
 export async function transmitter(
   t: ExecutionContext,
   address: string,
-  name = ''
+  name = '',
+  ...before: readonly Uint8Array[]
 ): Promise<RawClient> {
   const client = await haggler(t, address)
+  client.send(...before)
   client.send(optionBytes(7, infoQueryBytes(name)))
   for (;;) {
-    const { reply } = await client.optionReply()
+    const { option, reply } = await client.optionReply()
+    if (option !== 7) continue
     if (reply === 1) return client
     if (reply !== 3) throw new Error(`NBD_OPT_GO answered ${reply}`)
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import test, { type ExecutionContext } from 'ava'
+import { encodeSimpleReply } from '../../src/nbd/reply-wire.ts'
 import { ReplyWriter } from '../../src/nbd/reply-writer.ts'
 import { patterned } from '../conformance/block-device.ts'
 import { RawClient } from './raw-client.ts'
@@ -23,9 +24,9 @@ test('replies arrive in their order, payloads behind their headers', async t => 
   const { server, client } = await socketPair(t)
   const writer = new ReplyWriter(server)
   const payload = patterned(300_000)
-  writer.send(1n, 0, payload)
-  writer.send(2n, 22)
-  setImmediate(() => writer.send(3n, 0, payload.subarray(7)))
+  writer.send([encodeSimpleReply(0, 1n), payload])
+  writer.send([encodeSimpleReply(22, 2n)])
+  setImmediate(() => writer.send([encodeSimpleReply(0, 3n), payload.subarray(7)]))
   t.deepEqual(await client.reply(), { error: 0, cookie: 1n })
   t.true(payload.equals(await client.receive(300_000)))
   t.deepEqual(await client.reply(), { error: 22, cookie: 2n })
@@ -36,8 +37,8 @@ test('replies arrive in their order, payloads behind their headers', async t => 
 test('replies of one turn wait for its end, and leave even if the socket is ended meanwhile', async t => {
   const { server, client } = await socketPair(t)
   const writer = new ReplyWriter(server)
-  writer.send(1n, 0)
-  writer.send(2n, 0)
+  writer.send([encodeSimpleReply(0, 1n)])
+  writer.send([encodeSimpleReply(0, 2n)])
   t.is(server.writableLength, 32)
   server.end()
   t.is((await client.reply()).cookie, 1n)
@@ -45,9 +46,21 @@ test('replies of one turn wait for its end, and leave even if the socket is ende
   await client.closed()
 })
 
+test('it is told when a reply was taken, or never will be', async t => {
+  const { server, client } = await socketPair(t)
+  const writer = new ReplyWriter(server)
+  await new Promise<void>(resolve => writer.send([encodeSimpleReply(0, 1n)], resolve))
+  t.is((await client.reply()).cookie, 1n)
+  client.socket.pause()
+  const never = new Promise<void>(resolve => writer.send([Buffer.alloc(50_000_000)], resolve))
+  setImmediate(() => server.destroy())
+  await never
+  await new Promise<void>(resolve => writer.send([Buffer.alloc(1)], resolve))
+})
+
 test('a reply for a client that is gone goes nowhere', async t => {
   const { server } = await socketPair(t)
   const writer = new ReplyWriter(server)
   server.destroy()
-  t.notThrows(() => writer.send(1n, 0))
+  t.notThrows(() => writer.send([encodeSimpleReply(0, 1n)]))
 })

@@ -3,13 +3,26 @@ import fc from 'fast-check'
 import { BufferPool } from '../../src/nbd/buffer-pool.ts'
 import { ByteQueue } from '../../src/nbd/byte-queue.ts'
 import { nbdLimits } from '../../src/nbd/nbd-limits.ts'
+import type { ExportBounds } from '../../src/nbd/request-rules.ts'
 import { RequestParser, type RequestStep } from '../../src/nbd/request-parser.ts'
 import { patterned } from '../conformance/block-device.ts'
-import { DISC, ENOSPC, EPERM, FLUSH, READ, requestBytesOf, WRITE } from './client-bytes.ts'
+import {
+  DISC,
+  EINVAL,
+  ENOSPC,
+  EPERM,
+  extendedRequestBytesOf,
+  FLUSH,
+  PAYLOAD_LEN,
+  READ,
+  requestBytesOf,
+  WRITE,
+  WRITE_ZEROES
+} from './client-bytes.ts'
 import { split } from './split-bytes.ts'
 
 const limits = nbdLimits()
-const bounds = { size: 1_000_000, readOnly: false }
+const bounds: ExportBounds = { size: 1_000_000, readOnly: false, style: 'simple', contexts: [] }
 
 function parserOf(given = bounds): RequestParser {
   return new RequestParser(given, limits, new BufferPool(0))
@@ -49,12 +62,13 @@ test('a request, one with a payload, and the next one', t => {
     command: WRITE,
     cookie: 2n,
     offset: 8192,
-    length: 5000
+    length: 5000,
+    payloadLength: 5000
   })
 })
 
 test('the payload of a refused write is skipped, and the next request found', t => {
-  const parser = parserOf({ size: 4096, readOnly: true })
+  const parser = parserOf({ ...bounds, size: 4096, readOnly: true })
   const steps = stepsOf(
     [
       requestBytesOf({ command: WRITE, cookie: 1n, payload: patterned(3000) }),
@@ -113,6 +127,37 @@ test('what is refused holds no bytes, but waits for its turn too', t => {
   const step = parser.next(queue, bytes => asked.push(bytes) > 1)
   t.is(step?.kind === 'refuse' ? step.error : 0, ENOSPC)
   t.deepEqual(asked, [0, 0])
+})
+
+test('extended requests: lengths of 64 bits, and payloads where a flag says so', t => {
+  const extended: ExportBounds = { ...bounds, size: 2 ** 50, style: 'extended' }
+  const payload = patterned(3000)
+  const steps = stepsOf(
+    [
+      extendedRequestBytesOf({ command: WRITE_ZEROES, cookie: 1n, length: 2n ** 40n }),
+      extendedRequestBytesOf({ command: WRITE, cookie: 2n, flags: PAYLOAD_LEN, payload }),
+      // Nothing follows a write that does not say so, and what follows a flush is skipped.
+      extendedRequestBytesOf({ command: WRITE, cookie: 3n, length: 100 }),
+      extendedRequestBytesOf({ command: FLUSH, cookie: 4n, flags: PAYLOAD_LEN, payload }),
+      extendedRequestBytesOf({ command: READ, cookie: 5n, offset: 2n ** 49n, length: 512 })
+    ],
+    parserOf(extended)
+  )
+  t.deepEqual(
+    steps.map(step => (step.kind === 'refuse' ? step.error : step.kind)),
+    ['run', 'run', EINVAL, EINVAL, 'run']
+  )
+  t.is(steps[0]?.kind === 'run' && steps[0].request.length, 2 ** 40)
+  t.true(steps[1]?.kind === 'run' && payload.equals(steps[1].payload))
+  const huge = extendedRequestBytesOf({ command: FLUSH, flags: PAYLOAD_LEN, length: 2n ** 63n })
+  t.is(stepsOf([huge], parserOf(extended))[0]?.kind, 'violation')
+})
+
+test('a request of the other size is a violation', t => {
+  const extended: ExportBounds = { ...bounds, style: 'extended' }
+  const compact = Buffer.concat([requestBytesOf({ command: READ, length: 1 }), Buffer.alloc(4)])
+  t.is(stepsOf([compact], parserOf(extended))[0]?.kind, 'violation')
+  t.is(stepsOf([extendedRequestBytesOf({ command: READ, length: 1 })])[0]?.kind, 'violation')
 })
 
 const someRequest = fc

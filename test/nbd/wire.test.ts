@@ -3,21 +3,23 @@ import fc from 'fast-check'
 import {
   commands,
   decodeInfoQuery,
+  decodeMetaQuery,
   decodeOptionHeader,
   decodeRequest,
+  decodeStatusQuery,
   encodeBlockSizeInfo,
   encodeExportInfo,
   encodeExportNameReply,
   encodeGreeting,
   encodeOptionReply,
   encodeServerEntry,
-  encodeSimpleReply,
   encodeTextInfo,
   nameOf,
   optionReplies,
   replyErrors
 } from '../../src/nbd/wire.ts'
-import { infoQueryBytes, optionBytes, requestBytesOf } from './client-bytes.ts'
+import { encodeSimpleReply } from '../../src/nbd/reply-wire.ts'
+import { infoQueryBytes, metaQueryBytes, optionBytes, requestBytesOf } from './client-bytes.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
@@ -75,7 +77,10 @@ test('request: every field, the largest too', t => {
       fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
       fc.nat({ max: 0xffff_ffff }),
       (flags, command, cookie, offset, length) => {
-        const decoded = decodeRequest(requestBytesOf({ flags, command, cookie, offset, length }))
+        const decoded = decodeRequest(
+          requestBytesOf({ flags, command, cookie, offset, length }),
+          'structured'
+        )
         return (
           decoded !== undefined &&
           decoded.flags === flags &&
@@ -87,7 +92,7 @@ test('request: every field, the largest too', t => {
       }
     )
   )
-  t.is(decodeRequest(Buffer.alloc(28)), undefined)
+  t.is(decodeRequest(Buffer.alloc(28), 'simple'), undefined)
 })
 
 test('info query: what a client asks for', t => {
@@ -104,6 +109,19 @@ test('info query: what a client asks for', t => {
   t.pass()
 })
 
+test('meta query: what a client asks for, and nothing where lengths do not add up', t => {
+  const text = fc.string({ unit: 'grapheme', maxLength: 30 })
+  fc.assert(
+    fc.property(text, fc.array(text, { maxLength: 9 }), (name, queries) => {
+      const bytes = metaQueryBytes(name, queries)
+      t.deepEqual(decodeMetaQuery(bytes), { name, queries })
+      t.is(decodeMetaQuery(bytes.subarray(0, -1)), undefined)
+      t.is(decodeMetaQuery(Buffer.concat([bytes, Buffer.alloc(1)])), undefined)
+    })
+  )
+  t.is(decodeMetaQuery(Buffer.from('00000000ffffffff', 'hex')), undefined)
+})
+
 test('info query: lengths that do not add up are refused', t => {
   const good = infoQueryBytes('name', [1, 2])
   t.is(decodeInfoQuery(good.subarray(0, -1)), undefined)
@@ -115,11 +133,14 @@ test('info query: lengths that do not add up are refused', t => {
 
 test('arbitrary bytes decode to something or to nothing, and never throw', t => {
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: 28, maxLength: 80 }), bytes => {
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 80 }), bytes => {
       const buffer = Buffer.from(bytes)
       decodeOptionHeader(buffer)
       decodeInfoQuery(buffer)
-      decodeRequest(buffer)
+      decodeRequest(buffer, 'simple')
+      decodeRequest(buffer, 'extended')
+      decodeMetaQuery(buffer)
+      decodeStatusQuery(buffer)
     })
   )
   t.pass()

@@ -53,9 +53,9 @@ test('a stalled peer comes last for a while, or until it delivers', t => {
   const peers = new PeerTable()
   peers.join('a', 'agent', 0)
   peers.stalled('a', 100, 100)
-  t.true((peers.get('a')?.stalledUntil ?? 0) > 100)
+  t.true((peers.get('a')?.stall.until ?? 0) > 100)
   peers.settled('a', 100, 200)
-  t.true((peers.get('a')?.stalledUntil ?? 0) <= 200)
+  t.true((peers.get('a')?.stall.until ?? 0) <= 200)
 })
 
 test('a peer is avoided for one item, for a time, whether it is connected or not', t => {
@@ -83,14 +83,14 @@ test('a peer that stalls again and again is left alone for longer each time, unt
   for (let n = 0; n < 10; n += 1) {
     peers.stalled('a', now, now)
     peers.stalled('a', now, now + 1)
-    waits.push((peers.get('a')?.stalledUntil ?? 0) - now)
+    waits.push((peers.get('a')?.stall.until ?? 0) - now)
     now += 100_000
   }
   t.deepEqual(waits.slice(0, 3), [1_000, 2_000, 4_000], 'what stalls together is one stall')
   t.is(waits.at(-1), 60_000)
   peers.settled('a', now, now + 10)
   peers.stalled('a', now, now + 20)
-  t.is(peers.get('a')?.stalledUntil, now + 1_020)
+  t.is(peers.get('a')?.stall.until, now + 1_020)
 })
 
 test('it is hopeless to be sent to a peer that stalls or was banned', t => {

@@ -1,4 +1,4 @@
-import { limits } from '../../src/base/index.ts'
+import { Neighbours } from '../../src/agent/neighbours.ts'
 import type { SimLink } from './sim-link.ts'
 import type { SimNode } from './sim-node.ts'
 import type { World } from './world.ts'
@@ -11,9 +11,7 @@ const roundMs = 1_000
 export class AgentMembership {
   #world: World
   #self: SimNode
-  #known = new Set<string>()
-  /** Those that this machine chose, or that chose it. */
-  #neighbours = new Set<string>()
+  #neighbours = new Neighbours<{ readonly peerId: string }>()
   #onNeighbour: (link: SimLink) => void
   #isStopped = false
 
@@ -24,23 +22,15 @@ export class AgentMembership {
   }
 
   learn(peerId: string): void {
-    if (peerId === this.#self.id) return
-    this.#known.delete(peerId)
-    this.#known.add(peerId)
-    if (this.#known.size > limits.peersKnownMax) {
-      for (const oldest of this.#known) {
-        this.#known.delete(oldest)
-        break
-      }
-    }
+    if (peerId !== this.#self.id && !this.#isSeed(peerId)) this.#neighbours.learn({ peerId })
   }
 
   knows(peerId: string): boolean {
-    return this.#known.has(peerId) || this.#isSeed(peerId)
+    return this.#neighbours.get(peerId) !== undefined || this.#isSeed(peerId)
   }
 
   peers(): readonly string[] {
-    return [...this.#known]
+    return this.#neighbours.all().map(({ peerId }) => peerId)
   }
 
   isNeighbour(peerId: string): boolean {
@@ -48,7 +38,7 @@ export class AgentMembership {
   }
 
   chosenBy(peerId: string): void {
-    this.#neighbours.add(peerId)
+    this.#neighbours.choose(peerId)
   }
 
   stop(): void {
@@ -65,8 +55,9 @@ export class AgentMembership {
       this.#world.events.after(wait, () => this.run(Math.min(wait * 1.5, retryMsMax)))
     }
     this.#world.events.after(roundMs, roundIsOver)
-    const seeds = this.#world.seedIds().filter(peerId => !this.#self.links.has(peerId))
-    const peers = this.#neighboursToTry()
+    const isLinked = (peerId: string): boolean => this.#self.links.has(peerId)
+    const seeds = this.#world.seedIds().filter(peerId => !isLinked(peerId))
+    const peers = this.#neighbours.toTry(isLinked)
     let left = seeds.length + peers.length
     const dialled = (): void => {
       left -= 1
@@ -74,11 +65,11 @@ export class AgentMembership {
     }
     if (left === 0) dialled()
     for (const peerId of seeds) this.#world.connect(this.#self, peerId, dialled)
-    for (const peerId of peers) this.#befriend(peerId, dialled)
+    for (const { peerId } of peers) this.#befriend(peerId, dialled)
   }
 
   #befriend(peerId: string, done: () => void): void {
-    this.#neighbours.add(peerId)
+    this.#neighbours.choose(peerId)
     const link = this.#self.links.get(peerId)
     if (link !== undefined) {
       this.#onNeighbour(link)
@@ -86,22 +77,9 @@ export class AgentMembership {
       return
     }
     this.#world.connect(this.#self, peerId, made => {
-      if (made === undefined) this.#neighbours.delete(peerId)
+      if (made === undefined) this.#neighbours.drop(peerId)
       done()
     })
-  }
-
-  #neighboursToTry(): string[] {
-    const { links } = this.#self
-    const isConnected = (peerId: string): boolean =>
-      this.#neighbours.has(peerId) && links.has(peerId)
-    let count = 0
-    for (const peerId of this.#neighbours) if (links.has(peerId)) count += 1
-    if (count >= limits.neighboursMax) return []
-    return [...this.#known]
-      .filter(peerId => !isConnected(peerId) && !this.#isSeed(peerId))
-      .reverse()
-      .slice(0, limits.neighboursMax - count)
   }
 
   #isSeed(peerId: string): boolean {

@@ -1,3 +1,5 @@
+import { Announcements } from '../../src/agent/announcements.ts'
+import { careFor } from '../../src/agent/link-care.ts'
 import { limits, type ChunkId, type Holding, type RequestClass } from '../../src/base/index.ts'
 import {
   tickMs,
@@ -8,7 +10,6 @@ import {
 import type { Message } from '../../src/swarm/index.ts'
 import { AgentDownloads } from './agent-downloads.ts'
 import { AgentMembership } from './agent-membership.ts'
-import { AgentNews } from './agent-news.ts'
 import { RelayedFrames } from './relayed-frames.ts'
 import { Reader } from './reader.ts'
 import { segmentHeadBytes, type SimLink } from './sim-link.ts'
@@ -35,7 +36,7 @@ export class AgentNode extends SimNode {
   bytesFromPeers = 0
   linksMax = 0
   #downloads!: AgentDownloads
-  #news!: AgentNews
+  #news!: Announcements
   #relayed!: RelayedFrames
   /** The seeds that have the whole image. */
   #seeds = new Set<SimLink>()
@@ -62,7 +63,9 @@ export class AgentNode extends SimNode {
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
     this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())
-    this.#repeat(life, phase * limits.pingIntervalMs, limits.pingIntervalMs, () => this.#ping())
+    this.#repeat(life, phase * limits.pingIntervalMs, limits.pingIntervalMs, () =>
+      this.#careForLinks()
+    )
     this.#repeat(life, phase * reportMs, reportMs, () => this.#report())
     if (this.world.options.workload === 'replay') this.reader.start()
   }
@@ -79,9 +82,14 @@ export class AgentNode extends SimNode {
   #begin(): void {
     const { world } = this
     this.fetching = world.makeFetching(this)
-    this.membership = new AgentMembership(world, this, link => this.#news.greet(link))
+    this.membership = new AgentMembership(world, this, link => this.#news.greet(asLink(link)))
     this.#downloads = new AgentDownloads()
-    this.#news = new AgentNews(world, () => this.#bitfield())
+    this.#news = new Announcements({
+      imageId,
+      itemCount: world.image.itemCount,
+      timers: world.timers,
+      bitfield: () => this.#bitfield()
+    })
     this.#relayed = new RelayedFrames()
     this.#seeds.clear()
   }
@@ -92,6 +100,7 @@ export class AgentNode extends SimNode {
 
   override fail(how: 'dead' | 'cut'): void {
     this.membership.stop()
+    this.#news.stop()
     super.fail(how)
   }
 
@@ -133,7 +142,7 @@ export class AgentNode extends SimNode {
     this.linksMax = Math.max(this.linksMax, this.links.size)
     this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role })
     const isSeed = link.certificate.role === 'seed'
-    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(link)
+    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {
@@ -143,7 +152,7 @@ export class AgentNode extends SimNode {
   override onGone(link: SimLink): void {
     super.onGone(link)
     this.#downloads.gone(link)
-    this.#news.gone(link)
+    this.#news.gone(asLink(link))
     if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
     this.tell({ type: 'gone', peer: link.peerId })
   }
@@ -173,7 +182,7 @@ export class AgentNode extends SimNode {
         return
       case 'interest':
         this.membership.chosenBy(peer)
-        this.#news.interested(link)
+        this.#news.interested(asLink(link), message)
         if (this.isLiar) link.send({ type: 'have-all', imageId: message.imageId })
         return
       case 'have-all':
@@ -272,7 +281,7 @@ export class AgentNode extends SimNode {
     this.#keep(item)
     this.uploads.arrived(this.world.idOf(item))
     this.tell({ type: 'settled', item })
-    this.#news.has(item)
+    this.#news.changed(item, true)
     this.reader.arrived(item)
     if (this.heldCount === this.world.image.itemCount) this.#present()
   }
@@ -337,13 +346,11 @@ export class AgentNode extends SimNode {
 
   #connect(peer: string): void {
     const unreachable = (): void => this.tell({ type: 'unreachable', peer })
-    if (!this.membership.knows(peer)) {
-      this.world.events.after(0, unreachable)
-      return
-    }
-    this.world.connect(this, peer, link => {
-      if (link === undefined) unreachable()
-    })
+    if (!this.membership.knows(peer)) this.world.events.after(0, unreachable)
+    else
+      this.world.connect(this, peer, link => {
+        if (link === undefined) unreachable()
+      })
   }
 
   #bitfield(): Uint8Array {
@@ -367,12 +374,16 @@ export class AgentNode extends SimNode {
     this.uploads.writable()
   }
 
-  /** A peer that was cut off says nothing more (src/agent/peering.ts). */
-  #ping(): void {
+  #careForLinks(): void {
     const { now } = this.world.events
     for (const link of [...this.links.values()]) {
-      if (now - link.heardAt > limits.peerSilentMs) link.close()
-      else if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
+      const due = careFor({
+        silentMs: now - link.heardAt,
+        idleMs: now - link.usedAt,
+        isKept: link.certificate.role === 'seed' || this.membership.isNeighbour(link.peerId)
+      })
+      if (due === 'silent' || due === 'done') link.close()
+      if (due === 'ping') link.send({ type: 'ping', nonce: 0 })
     }
   }
 

@@ -1,4 +1,5 @@
 import { limits } from '../../src/base/index.ts'
+import { Door } from './door.ts'
 import type { EventQueue } from './event-queue.ts'
 import { Fifo } from './fifo.ts'
 import { Port } from './port.ts'
@@ -51,6 +52,7 @@ export class Network {
   #racks = new Map<number, Rack>()
   #uplinks = new Map<SimNode, Uplink>()
   #dials = new Map<string, Dialled[]>()
+  #doors = new Map<SimNode, Door>()
 
   constructor(events: EventQueue, options: NetworkOptions) {
     this.events = events
@@ -88,13 +90,27 @@ export class Network {
       this.events.after(delay, () => finish(undefined))
       return
     }
+    this.#doorOf(to).enter(leave => this.#shakeHands(from, to, leave, finish))
+  }
+
+  #shakeHands(from: SimNode, to: SimNode, leave: () => void, finish: Dialled): void {
+    const { now } = this.events
+    const { latencyMs } = this.options
     const { handshakeMs } = from.costs
     const ready = Math.max(
-      from.processor.work(this.events.now, handshakeMs),
-      to.processor.work(this.events.now + latencyMs, handshakeMs)
+      from.processor.work(now, handshakeMs),
+      to.processor.work(now + latencyMs, handshakeMs)
     )
-    const delay = roundTripsToConnect * 2 * latencyMs
-    this.events.at(ready + delay, () => finish(this.#join(from, to)))
+    this.events.at(ready + roundTripsToConnect * 2 * latencyMs, () => {
+      leave()
+      finish(this.#join(from, to))
+    })
+  }
+
+  #doorOf(node: SimNode): Door {
+    const door = this.#doors.get(node) ?? new Door(limits.handshakesParallel)
+    this.#doors.set(node, door)
+    return door
   }
 
   disconnect(link: SimLink): void {

@@ -25,7 +25,7 @@ export const defaultOptions: LabOptions = {
   payloadShare: 0.956,
   rackSize: 0,
   rackMbit: 1_000,
-  costs: { handshakeMs: 5, messageMs: 0.1, megabyteMs: 4, verifyMs: 1, compressMs: 1.5 },
+  costs: { handshakeMs: 3.5, messageMs: 0.035, megabyteMs: 1, verifyMs: 1, compressMs: 1.5 },
   mechanisms: allMechanisms,
   background: 1,
   fallbackMs: 0,

@@ -1,5 +1,5 @@
 import type { ChunkId, Holding } from '../../src/base/index.ts'
-import { limits } from '../../src/base/index.ts'
+import { limits, shuffled } from '../../src/base/index.ts'
 import { Introductions } from '../../src/seed/introductions.ts'
 import { Brothers } from '../../src/seed/brothers.ts'
 import { tickMs } from '../../src/scheduler/index.ts'
@@ -100,8 +100,7 @@ export class SeedNode extends SimNode {
   /** Random: what the machines do not read has no better order. */
   #order(): ChunkId[] {
     const random = this.world.randomOf(`${this.id} order`)
-    const keyed = this.world.items.map(item => ({ item, key: random.next() }))
-    return keyed.sort((a, b) => a.key - b.key).map(({ item }) => this.world.idOf(item))
+    return shuffled(this.world.items, random).map(item => this.world.idOf(item))
   }
 
   /** A frame that stands still gives up its place after a while. */

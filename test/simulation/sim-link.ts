@@ -24,6 +24,8 @@ export class SimLink {
   other!: SimLink
   closed = false
   heardAt = 0
+  /** When it served for anything but to see whether the other side lives. */
+  usedAt = 0
   readonly units = new Fifo<Unit>()
   #network: Network
   /** Bytes that the other side has not got yet. */
@@ -35,6 +37,7 @@ export class SimLink {
     this.peerId = peer.id
     this.certificate = { role: peer.role, name: peer.id }
     this.heardAt = network.events.now
+    this.usedAt = network.events.now
   }
 
   get writable(): boolean {
@@ -48,6 +51,10 @@ export class SimLink {
   send(message: Message): void {
     this.owner.sent(this, message)
     this.#push({ bytes: messageBytes(message), parcel: message })
+  }
+
+  sendAll(messages: readonly Message[]): void {
+    for (const message of messages) this.send(message)
   }
 
   sendSegment(request: number, bytes: Uint8Array): void {

@@ -5,7 +5,7 @@ import {
   type Holding,
   type RequestClass
 } from '../../src/base/index.ts'
-import { SendWindow, type Serving } from '../../src/scheduler/index.ts'
+import { makeSendWindow, type Serving } from '../../src/scheduler/index.ts'
 import { Uploads, type Link } from '../../src/swarm/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
 import { MessageCounts } from './message-counts.ts'
@@ -91,7 +91,9 @@ export abstract class SimNode {
   }
 
   receive(link: SimLink, { parcel, bytes }: Unit): void {
-    link.heardAt = this.world.events.now
+    const { now } = this.world.events
+    link.heardAt = now
+    if (parcel.type !== 'ping' && parcel.type !== 'pong') link.usedAt = now
     if (parcel.type === 'piece') this.onPiece(link, parcel.request, bytes)
     else {
       this.messages.count(parcel.type, this.world.events.now)
@@ -124,7 +126,7 @@ export abstract class SimNode {
     this.serving = world.makeServing(this)
     this.uploads = new Uploads({
       policy: this.serving,
-      window: world.options.mechanisms.sendWindow ? new SendWindow() : undefined,
+      window: makeSendWindow(world.options.mechanisms),
       giving: world.options.mechanisms.lateBinding ? this.serving : undefined,
       source: {
         holding: id => this.holding(id),

@@ -3,7 +3,8 @@ import {
   type ChunkId,
   type Frame,
   type Random,
-  type RequestClass
+  type RequestClass,
+  type Timers
 } from '../../src/base/index.ts'
 import { Fetching, Serving, type Mechanisms } from '../../src/scheduler/index.ts'
 import type { AgentNode } from './agent-node.ts'
@@ -47,6 +48,19 @@ export const imageId: ChunkId = 'image'
 /** What all nodes of one simulation share. */
 export class World {
   readonly events = new EventQueue()
+  /** Virtual time, for the product's own code. */
+  readonly timers: Timers = {
+    now: () => this.events.now,
+    after: (delayMs, run) => {
+      let isOff = false
+      this.events.after(delayMs, () => {
+        if (!isOff) run()
+      })
+      return () => {
+        isOff = true
+      }
+    }
+  }
   readonly network: Network
   readonly options: WorldOptions
   readonly image: SimImage

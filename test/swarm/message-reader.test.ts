@@ -4,13 +4,18 @@ import test from 'ava'
 import fc from 'fast-check'
 import { isErrorCode, limits } from '../../src/base/index.ts'
 import { MessageReader } from '../../src/swarm/message-reader.ts'
-import { encodeMessage, type Message } from '../../src/swarm/wire.ts'
+import {
+  encodeMessage,
+  encodeSegmentHead,
+  segmentHeadBytes,
+  type Message
+} from '../../src/swarm/wire.ts'
 import { throwsWith } from '../helpers/errors.ts'
-import { anyMessage, comparable, largestMessages } from './messages.ts'
+import { anyMessage, comparable, joinSegments, largestMessages } from './messages.ts'
 
 function readAll(pieces: readonly Uint8Array[]): unknown[] {
   const reader = new MessageReader()
-  return pieces.flatMap(piece => [...reader.push(piece)].map(comparable))
+  return joinSegments(pieces.flatMap(piece => [...reader.push(piece)])).map(comparable)
 }
 
 function lengthOf(length: number): Buffer {
@@ -30,7 +35,7 @@ test('however the bytes are cut, the messages are the same', t => {
   fc.assert(
     fc.property(messages, places, (sent, cuts) => {
       const bytes = Buffer.concat(sent.map(encodeMessage))
-      t.deepEqual(readAll(cut(bytes, cuts)), sent.map(comparable))
+      t.deepEqual(readAll(cut(bytes, cuts)), joinSegments(sent).map(comparable))
     }),
     { numRuns: 300 }
   )
@@ -45,6 +50,25 @@ test('byte by byte, the messages are the same', t => {
   const bytes = Buffer.concat(messages.map(encodeMessage))
   const pieces = Array.from({ length: bytes.length }, (_, at) => bytes.subarray(at, at + 1))
   t.deepEqual(readAll(pieces), messages.map(comparable))
+})
+
+test('a segment is given as it comes, and none of it is copied', t => {
+  const bytes = encodeMessage({ type: 'segment', request: 7, bytes: Buffer.alloc(1_000, 'part') })
+  const reader = new MessageReader()
+  const first = bytes.subarray(0, 300)
+  const [part] = [...reader.push(first)]
+  t.like(part, { type: 'segment', request: 7 })
+  t.is(part?.type === 'segment' ? part.bytes.buffer : undefined, first.buffer)
+  t.is(part?.type === 'segment' ? part.bytes.length : 0, 300 - segmentHeadBytes)
+  const rest = joinSegments([...reader.push(bytes.subarray(300))])
+  t.like(rest[0], { type: 'segment', request: 7 })
+  t.is(rest.length, 1)
+})
+
+test('a segment of a length that it may not have is refused by its head', t => {
+  for (const length of [0, limits.segmentBytes + 1]) {
+    throwsWith(t, 'ERR_PEER_PROTOCOL', () => readAll([encodeSegmentHead(1, length)]))
+  }
 })
 
 test('a length beyond the limit is refused before anything follows', t => {

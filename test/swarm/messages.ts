@@ -120,3 +120,18 @@ export function comparable(value: Message): unknown {
     ])
   )
 }
+
+/** A reader gives a segment in as many parts as it came in: here they are one again. */
+export function joinSegments(messages: readonly Message[]): Message[] {
+  const joined: Message[] = []
+  for (const message of messages) {
+    const last = joined.at(-1)
+    const continues =
+      message.type === 'segment' && last?.type === 'segment' && last.request === message.request
+    if (continues) joined.pop()
+    joined.push(
+      continues ? { ...message, bytes: Buffer.concat([last.bytes, message.bytes]) } : message
+    )
+  }
+  return joined
+}

@@ -1,0 +1,234 @@
+import type { Socket } from 'node:net'
+import type { Logger } from '../base/index.ts'
+import type { BufferPool } from './buffer-pool.ts'
+import type { ByteQueue } from './byte-queue.ts'
+import type { NbdExport, Terms } from './exports.ts'
+import type { MemoryBudget } from './memory-budget.ts'
+import type { NbdLimits } from './nbd-limits.ts'
+import { encodeReply } from './reply-encoder.ts'
+import { ReplyWriter } from './reply-writer.ts'
+import { handleRequest, type Reply } from './request-handler.ts'
+import { RequestParser, type RequestStep } from './request-parser.ts'
+import { bytesHeldFor } from './request-rules.ts'
+import { commands, nameOf, replyErrors, type Request } from './wire.ts'
+
+export interface TransmissionInit {
+  readonly socket: Socket
+  readonly target: NbdExport
+  readonly terms: Terms
+  readonly limits: NbdLimits
+  readonly pool: BufferPool
+  readonly budget: MemoryBudget
+  readonly logger: Logger
+  /** How logs call the client. */
+  readonly client: string
+  /** A request was answered, or memory is to be had: there may be more to do, or nothing any more. */
+  onProgress(): void
+}
+
+/** Requests of this size are begun one a turn of the event loop. */
+const largeBytes = 256 * 1024
+
+/**
+ * One client's requests, from their bytes to their replies. It bounds what the client can make the
+ * server hold: while requests under way or replies not taken are too many, no further one is begun.
+ */
+export class Transmission {
+  readonly #init: TransmissionInit
+  readonly #parser: RequestParser
+  readonly #writer: ReplyWriter
+  /** Aborts when the client is gone, or will get no answer any more. */
+  readonly #gone = new AbortController()
+  /** Requests begun and not answered. */
+  readonly #pending = new Set<Request>()
+  /** Of requests under way, and of replies that the kernel has not taken. */
+  #heldBytes = 0
+  /** When a reply was last taken, or last began to wait for that; undefined if none waits. */
+  #waitingSince: number | undefined
+  #unsentReplies = 0
+  #unsentBytes = 0
+  #stopping = false
+  /** The next request has to wait for replies to be made or taken. */
+  #blocked = false
+  #deviceFailed = false
+
+  constructor(init: TransmissionInit) {
+    this.#init = init
+    const { target, terms, limits, pool, socket } = init
+    const bounds = { ...terms, size: target.device.size, readOnly: target.readOnly }
+    this.#parser = new RequestParser(bounds, limits, pool)
+    this.#writer = new ReplyWriter(socket)
+  }
+
+  get blocked(): boolean {
+    return this.#blocked
+  }
+
+  get idle(): boolean {
+    return this.#pending.size === 0
+  }
+
+  /** For how long the client has taken nothing of what waits for it, in ms. */
+  stuckMs(now: number): number {
+    return this.#waitingSince === undefined ? 0 : now - this.#waitingSince
+  }
+
+  /** Begins what the bytes ask for; what it returns ends the connection. */
+  advance(
+    bytes: ByteQueue
+  ): Extract<RequestStep, { kind: 'disconnect' | 'violation' }> | undefined {
+    this.#blocked = false
+    for (;;) {
+      const step = this.#parser.next(bytes, this.#admit)
+      switch (step?.kind) {
+        case undefined:
+          return undefined
+        case 'run':
+          this.#run(step.request, step.payload)
+          if (step.request.command === commands.READ && step.request.length >= largeBytes)
+            return this.#continueLater()
+          break
+        case 'refuse':
+          this.#refuse(step)
+          break
+        case 'disconnect':
+        case 'violation':
+          return step
+      }
+    }
+  }
+
+  /**
+   * The reply to a large read shall be on its way before the next one is begun: made all at once,
+   * they would fill memory that the processor's caches do not hold (docs/nbd.md has the figures).
+   */
+  #continueLater(): undefined {
+    this.#blocked = true
+    setImmediate(this.#retry)
+  }
+
+  /** Requests that come from now on are refused: the server is closing. */
+  stop(): void {
+    this.#stopping = true
+  }
+
+  /** Answers ESHUTDOWN to whatever is under way. */
+  giveUp(): void {
+    for (const request of this.#pending) {
+      this.#writer.send(this.#encode(request, { error: replyErrors.ESHUTDOWN }))
+    }
+    this.abandon()
+  }
+
+  /** Nobody waits for answers any more. */
+  abandon(): void {
+    this.#pending.clear()
+    this.#gone.abort()
+    this.#init.budget.forget(this.#retry)
+    this.#init.budget.give(this.#heldBytes)
+    this.#heldBytes = 0
+  }
+
+  readonly #retry = (): void => this.#init.onProgress()
+
+  readonly #admit = (bytes: number): boolean => {
+    const { limits, socket, budget } = this.#init
+    // Only what will be followed by a "drain" may be waited for.
+    const buffered = socket.writableNeedDrain ? socket.writableLength : 0
+    const held = Math.max(this.#heldBytes, buffered)
+    this.#blocked =
+      this.#pending.size >= limits.nbdConnectionRequestsMax ||
+      (held > 0 && held + bytes > limits.nbdConnectionBytesMax) ||
+      this.#unsentBytes > limits.nbdUnsentBytesMax ||
+      !budget.take(bytes, this.#heldBytes, this.#retry)
+    if (!this.#blocked) this.#heldBytes += bytes
+    return !this.#blocked
+  }
+
+  #run(request: Request, payload: Buffer): void {
+    if (this.#stopping) {
+      this.#send(request, { error: replyErrors.ESHUTDOWN })
+      return
+    }
+    const { target, terms, limits, pool } = this.#init
+    this.#pending.add(request)
+    const serving = { device: target.device, terms, limits, pool }
+    void handleRequest(request, payload, serving, this.#gone.signal).then(reply => {
+      // A device that failed may still be at it; one that resolved has let go of the bytes.
+      if (reply.error === replyErrors.NONE) pool.giveBack(payload)
+      // Whoever cleared the set has answered, or there is nobody left to answer.
+      if (!this.#pending.delete(request)) {
+        this.#giveBack(reply)
+        return
+      }
+      if (reply.cause !== undefined) this.#report(request, reply)
+      this.#send(request, reply)
+      this.#init.onProgress()
+    })
+  }
+
+  #refuse({ request, error }: Extract<RequestStep, { kind: 'refuse' }>): void {
+    this.#init.logger.debug('nbd request refused', {
+      ...this.#describe(request),
+      error: nameOf(replyErrors, error)
+    })
+    this.#writer.send(this.#encode(request, { error }))
+  }
+
+  /** The memory of a request is held until the kernel has its reply. */
+  #send(request: Request, reply: Reply): void {
+    const pieces = this.#encode(request, reply)
+    const bytes = bytesHeldFor(request)
+    if (bytes === 0) {
+      this.#writer.send(pieces)
+      return
+    }
+    if (reply.content === undefined) {
+      this.#letGo(bytes)
+      this.#writer.send(pieces)
+      return
+    }
+    this.#unsentReplies++
+    this.#unsentBytes += bytes
+    this.#waitingSince ??= performance.now()
+    this.#writer.send(pieces, () => {
+      this.#unsentBytes -= bytes
+      this.#waitingSince = --this.#unsentReplies === 0 ? undefined : performance.now()
+      this.#letGo(bytes)
+      this.#giveBack(reply)
+      if (this.#blocked) this.#init.onProgress()
+    })
+  }
+
+  #giveBack({ content = [] }: Reply): void {
+    for (const piece of content) if (piece.kind === 'data') this.#init.pool.giveBack(piece.bytes)
+  }
+
+  #letGo(bytes: number): void {
+    // Nothing is held any more by whoever was abandoned.
+    if (this.#heldBytes === 0) return
+    this.#heldBytes -= bytes
+    this.#init.budget.give(bytes)
+  }
+
+  #encode(request: Request, reply: Reply): Uint8Array[] {
+    return encodeReply(this.#init.terms.style, request, reply)
+  }
+
+  #describe({ command, offset, length }: Request) {
+    return { client: this.#init.client, command: nameOf(commands, command), offset, length }
+  }
+
+  /** A failing disk fails many requests; one warning a connection says it, the rest are for debugging. */
+  #report(request: Request, { error, cause }: Reply): void {
+    const { logger } = this.#init
+    const fields = {
+      ...this.#describe(request),
+      answered: nameOf(replyErrors, error),
+      reason: cause instanceof Error ? cause.message : String(cause)
+    }
+    if (this.#deviceFailed) logger.debug('nbd request failed', fields)
+    else logger.warn('nbd request failed', fields)
+    this.#deviceFailed = true
+  }
+}

@@ -1,0 +1,123 @@
+import type { TLSSocket } from 'node:tls'
+import { StreamStateError, type AbortOptions, type MessageStream } from '@libp2p/interface'
+import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
+import { limits } from '../../base/index.ts'
+import { BlockPool } from '../block-pool.ts'
+
+type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
+
+const blocks = new BlockPool(limits.writeBlockBytes)
+
+/**
+ * The plain side of a secured connection. It ends with the connection below, which holds the socket.
+ *
+ * What is sent in one turn of the event loop is collected and written at its end, or as soon as a block
+ * is full: each write is a system call and a TLS record at least, and a peer that answers a dozen
+ * messages would else answer in a dozen packets.
+ */
+export class TlsStream extends AbstractMessageStream {
+  #connection: MessageStream
+  #socket: TLSSocket
+  #block: Buffer | undefined
+  #filled = 0
+  /** Given to the socket and not yet taken by the kernel. */
+  #unsentBytes = 0
+  #isFlushDue = false
+  /** Somebody was told to wait for 'drain'. */
+  #isAwaited = false
+
+  constructor(connection: MessageStream, socket: TLSSocket) {
+    const { log, inactivityTimeout, maxReadBufferLength, direction } = connection
+    super({ log, inactivityTimeout, maxReadBufferLength, direction })
+    this.#connection = connection
+    this.#socket = socket
+    socket.on('data', (bytes: Buffer) => this.onData(bytes))
+    // Whoever closes the connection closes the socket: what is collected goes out before.
+    const destroySoon = socket.destroySoon.bind(socket)
+    socket.destroySoon = () => {
+      this.#flush()
+      destroySoon()
+    }
+    connection.addEventListener('close', ({ error, local }) => {
+      if (error === undefined) this.onTransportClosed()
+      else if (local) this.abort(error)
+      else this.onRemoteReset()
+    })
+  }
+
+  override get writeBufferLength(): number {
+    return this.#filled + this.#unsentBytes
+  }
+
+  /** Keeps no reference to `data`: it may be overwritten afterwards. */
+  override send(data: Uint8Array | Pieces): boolean {
+    if (this.writeStatus !== 'writable' || !this.#socket.writable) {
+      throw new StreamStateError('cannot write to a connection that is closing')
+    }
+    const { canSendMore } = this.sendData(data)
+    this.writableNeedsDrain = !canSendMore
+    return canSendMore
+  }
+
+  override sendData(data: Uint8Array | Pieces): SendResult {
+    for (const piece of data instanceof Uint8Array ? [data] : data) this.#collect(piece)
+    if (this.#filled > 0 && !this.#isFlushDue) {
+      this.#isFlushDue = true
+      setImmediate(() => {
+        this.#isFlushDue = false
+        this.#flush()
+      })
+    }
+    const canSendMore = this.#hasRoom()
+    if (!canSendMore) this.#isAwaited = true
+    return { sentBytes: data.byteLength, canSendMore }
+  }
+
+  override sendReset(error: Error): void {
+    this.#connection.abort(error)
+  }
+
+  override sendPause(): void {
+    this.#socket.pause()
+  }
+
+  override sendResume(): void {
+    this.#socket.resume()
+  }
+
+  override async close(options?: AbortOptions): Promise<void> {
+    await this.#connection.close(options)
+  }
+
+  #collect(piece: Uint8Array): void {
+    for (let at = 0; at < piece.length;) {
+      this.#block ??= blocks.take()
+      const taken = piece.subarray(at, at + this.#block.length - this.#filled)
+      this.#block.set(taken, this.#filled)
+      this.#filled += taken.length
+      at += taken.length
+      if (this.#filled === this.#block.length) this.#flush()
+    }
+  }
+
+  #flush(): void {
+    const block = this.#block
+    if (block === undefined) return
+    const bytes = block.subarray(0, this.#filled)
+    this.#block = undefined
+    this.#filled = 0
+    this.#unsentBytes += bytes.length
+    // Called with an error too, when the socket has ended.
+    this.#socket.write(bytes, () => {
+      this.#unsentBytes -= bytes.length
+      blocks.give(block)
+      if (!this.#isAwaited || !this.#hasRoom()) return
+      this.#isAwaited = false
+      this.safeDispatchEvent('drain')
+    })
+  }
+
+  #hasRoom(): boolean {
+    return this.writeBufferLength < limits.sendBufferPeerBytes
+  }
+}
