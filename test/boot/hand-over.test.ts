@@ -38,7 +38,7 @@ async function makeLab(t: ExecutionContext): Promise<Lab> {
   }
 }
 
-function until(guest: RunningProcess, line: RegExp, timeoutMs = 3 * minuteMs): Promise<string> {
+function until(guest: RunningProcess, line: RegExp, timeoutMs = 8 * minuteMs): Promise<string> {
   return guest.waitFor(String(line), timeoutMs, output => {
     if (/guest: the end|Kernel panic/.test(output) && !line.test(output)) {
       throw new Error(`the guest never said ${String(line)}`)
@@ -51,7 +51,7 @@ const intact = (disk: string): RegExp =>
   new RegExp(`guest: ${disk} has \\d+ files, all as they were written`)
 
 test('a machine that writes takes its disk over; a helper killed after any step is run again', async t => {
-  t.timeout(6 * minuteMs)
+  t.timeout(11 * minuteMs)
   const lab = await makeLab(t)
   const target = await makeTarget(lab.directory, 'vdc')
   const guest = await lab.boot([target], ['vdc:helper'])
@@ -66,7 +66,7 @@ test('a machine that writes takes its disk over; a helper killed after any step 
 
 if (isWhole) {
   test('the helper and the agent are killed together after each step, and started again', async t => {
-    t.timeout(12 * minuteMs)
+    t.timeout(20 * minuteMs)
     const lab = await makeLab(t)
     const steps = ['prepare', 'load', 'suspend', 'seal', 'resume']
     const names = steps.map((_, index) => `vd${String.fromCharCode(99 + index)}`)
@@ -83,7 +83,7 @@ if (isWhole) {
 
   for (const step of ['prepare', 'load', 'suspend', 'seal', 'resume']) {
     test(`power is lost after ${step}: the machine comes back with all that was synced`, async t => {
-      t.timeout(6 * minuteMs)
+      t.timeout(11 * minuteMs)
       const lab = await makeLab(t)
       const target = await makeTarget(lab.directory, 'vdc')
       const lost = await lab.boot([target], [`vdc:power-${step}`])
