@@ -261,7 +261,9 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       onRelease: signed => this.#checkNewer(signed, image),
-      onDiskError: error => logger.warn('the target disk failed', { error }),
+      onDiskError: error => {
+        if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
+      },
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session

@@ -92,8 +92,6 @@ export const limits = {
   /** On a full file system: chunks that wait in memory for room, and how often is looked for it. */
   heldChunksMax: 32,
   roomLookMs: 1_000,
-  /** Runs in one answer to what is where: a client that wants more asks again. */
-  extentsMax: 4_096,
   /** Both halves of the presence journal: a checkpoint every thousand flushes or so. */
   journalBytes: 8 * MiB,
   /** The agent's own blob in the disk metadata: machine key, certificate, peers it knew. */

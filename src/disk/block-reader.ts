@@ -1,5 +1,4 @@
 import { isErrorCode } from '../base/index.ts'
-import type { Extent } from '../base/index.ts'
 import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, partsOf } from './block-ranges.ts'
 import type { ByteRange, ChunkPart } from './block-ranges.ts'
@@ -31,7 +30,7 @@ export class BlockReader {
   async read(
     range: ByteRange,
     signal: AbortSignal | undefined,
-    into?: Buffer
+    into: Buffer | undefined
   ): Promise<Uint8Array> {
     const { io } = this.#parts
     await this.arrival(range, signal)
@@ -53,51 +52,6 @@ export class BlockReader {
       await Promise.all(absent.map(part => this.#arrivalOf(part, signal)))
       absent = this.#absentParts(range)
     }
-  }
-
-  /** At most `countMax` runs, from the start of the range on. */
-  extents({ offset, length }: ByteRange, countMax: number): Extent[] {
-    const { states } = this.#parts
-    const extents: Extent[] = []
-    let last: Extent | undefined
-    for (const part of partsOf({ offset, length }, states.image.chunkSize)) {
-      for (const extent of this.#extentsOf(part)) {
-        if (last !== undefined && isAlike(last, extent)) {
-          last = { ...last, length: last.length + extent.length }
-          extents[extents.length - 1] = last
-        } else if (extents.length === countMax) return extents
-        else extents.push((last = extent))
-      }
-    }
-    return extents
-  }
-
-  #extentsOf(part: ChunkPart): Extent[] {
-    const { states } = this.#parts
-    const { map, image } = states
-    const zero = states.isZeroStill(part.position)
-    const promised = states.zero.has(part.position)
-    const blocks = blocksOf(part)
-    const end = part.offset + part.length
-    const kinds: { mask: number; what: Omit<Extent, 'length'> }[] = [
-      { mask: masks.written, what: { zero: false, hole: false, presence: 'written' } },
-      { mask: masks.pristine, what: { zero, hole: false, presence: 'local' } },
-      {
-        mask: masks.missing,
-        what: { zero: promised, hole: promised, presence: promised ? 'local' : 'remote' }
-      }
-    ]
-    return kinds
-      .flatMap(({ mask, what }) =>
-        map.runs(blocks.block, blocks.count, mask).map(run => {
-          const whole = bytesOf(run, image.size)
-          const start = Math.max(whole.offset, part.offset)
-          const length = Math.min(whole.offset + whole.length, end) - start
-          return { start, extent: { ...what, length } }
-        })
-      )
-      .sort((a, b) => a.start - b.start)
-      .map(({ extent }) => extent)
   }
 
   /** Positions of chunks with blocks of the image that fail; the machine's own nobody else has. */
@@ -164,8 +118,4 @@ export class BlockReader {
     )
     return bytes
   }
-}
-
-function isAlike(one: Extent, other: Extent): boolean {
-  return one.zero === other.zero && one.hole === other.hole && one.presence === other.presence
 }

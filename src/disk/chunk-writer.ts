@@ -205,7 +205,7 @@ export class ChunkWriter {
     const { states, metadata, logger } = this.#parts
     if (!states.givenUp.set(position, true)) return
     states.refresh(position)
-    logger.warn('no room to put a pristine chunk aside: it is not served any more', {
+    logger.debug('no room to put a pristine chunk aside: it is not served any more', {
       position,
       givenUp: states.givenUp.count
     })

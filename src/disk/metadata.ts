@@ -199,6 +199,11 @@ export class Metadata {
     this.#begun().confirm(mark)
   }
 
+  /** Something of it may be lost until a `sync`. */
+  get dirty(): boolean {
+    return this.#storage.dirty
+  }
+
   /** Resolves when all that was appended and put aside before the call is durable. */
   async sync(): Promise<void> {
     if (this.#storage.dirty) await this.#storage.sync()

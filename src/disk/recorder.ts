@@ -28,11 +28,12 @@ export interface RecorderParts {
 export class Recorder {
   readonly #parts: RecorderParts
   readonly #fresh: FreshBlocks
-  /** Chunks all of whose pristine blocks are unrecorded: not durable yet, just being made so, durable. */
+  /** Chunks all of whose pristine blocks are unrecorded: not durable yet, just being made so. */
   #placed = new Set<number>()
   #settling: ReadonlySet<number> = new Set()
-  #ripe = new Set<number>()
   #zeros = new Set<number>()
+  /** Records of what is durable that are being written. */
+  #recording: Promise<void> = Promise.resolve()
   /** Blocks recorded as pristine that the machine has written over since. */
   #claimed: BlockRun[] = []
   /**
@@ -66,7 +67,7 @@ export class Recorder {
 
   /** The chunk's pristine blocks count as missing after a crash. */
   isUnrecorded(position: number): boolean {
-    return this.#placed.has(position) || this.#settling.has(position) || this.#ripe.has(position)
+    return this.#placed.has(position) || this.#settling.has(position)
   }
 
   /** Undefined when the machine may write into the blocks now, else settles when to ask again. */
@@ -148,8 +149,11 @@ export class Recorder {
 
   /** Flushes until nothing is left to say. */
   async settle(): Promise<void> {
-    do await this.flush()
-    while (this.#isOwing())
+    do {
+      await this.flush()
+      // Until it is written nobody would say that it is owing.
+      await this.#recording
+    } while (this.#isOwing())
   }
 
   /** The recorded states, for a checkpoint. */
@@ -157,7 +161,7 @@ export class Recorder {
     const { states } = this.#parts
     const { map } = states
     const snapshot = states.copy()
-    for (const positions of [this.#placed, this.#settling, this.#ripe]) {
+    for (const positions of [this.#placed, this.#settling]) {
       for (const position of positions) {
         const { block, count } = map.chunk(position)
         for (const run of map.runs(block, count, masks.pristine)) hide(snapshot.map, run)
@@ -204,7 +208,8 @@ export class Recorder {
   }
 
   #isOwing(): boolean {
-    return this.#ripe.size + this.#placed.size + this.#durable.size + this.#fresh.count > 0
+    const { metadata } = this.#parts
+    return metadata.dirty || this.#placed.size + this.#durable.size + this.#fresh.count > 0
   }
 
   #schedule(): void {
@@ -243,25 +248,32 @@ export class Recorder {
     this.#confirming = new Set()
     this.#durable = this.#captured
     this.#captured = new Set()
-    for (const position of this.#settling) this.#ripe.add(position)
-    this.#settling = new Set()
+    this.#recordDurable()
     if (this.#isOwing()) this.#schedule()
+  }
+
+  /** Chunks that are durable now are recorded at once, for a kill, and durably with the next flush. */
+  #recordDurable(): void {
+    const { map } = this.#parts.states
+    const runs = [...this.#settling].flatMap(position => {
+      const { block, count } = map.chunk(position)
+      return map.runs(block, count, masks.pristine)
+    })
+    this.#settling = new Set()
+    if (runs.length === 0) return
+    const records = joined(runs).map(run => ({ kind: 'pristine' as const, ...run }))
+    // If this fails, so does the next flush.
+    this.#recording = this.#parts.metadata.append(records).catch(() => {})
   }
 
   /** Takes what is to be recorded; from here on it is as far as a checkpoint is concerned. */
   #newRecords(checked: readonly CheckedRecord[]): JournalRecord[] {
-    const { map } = this.#parts.states
     for (const { block, count } of checked) {
       for (let index = block; index < block + count; index++) this.#captured.add(index)
     }
-    const pristine = [...this.#ripe].flatMap(position => {
-      const { block, count } = map.chunk(position)
-      return map.runs(block, count, masks.pristine)
-    })
     const zeros = [...this.#zeros].map(position => ({ block: position, count: 1 }))
     const records: JournalRecord[] = [
       ...checked,
-      ...joined(pristine).map(run => ({ kind: 'pristine' as const, ...run })),
       ...joined(this.#claimed).map(run => ({ kind: 'machine' as const, ...run })),
       ...joined(zeros).map(({ block, count }) => ({
         kind: 'zero' as const,
@@ -273,7 +285,6 @@ export class Recorder {
     this.#durable = new Set()
     this.#settling = this.#placed
     this.#placed = new Set()
-    this.#ripe = new Set()
     this.#claimed = []
     this.#zeros = new Set()
     return records

@@ -63,7 +63,8 @@ export class FileStorage implements Storage {
     const bytes = into ?? Buffer.allocUnsafe(length)
     try {
       // What is in memory is here sooner than a thread of libuv's pool would begin.
-      let done = length <= cachedReadBytesMax ? readCached(this.#fd, bytes, offset) : 0
+      const mayBeCached = length <= cachedReadBytesMax
+      let done = mayBeCached ? readCached(this.#fd, bytes, offset) : 0
       while (done < length) {
         const { bytesRead } = await read(this.#fd, bytes, done, length - done, offset + done)
         if (bytesRead === 0) throw endsEarly(this.#path, offset + length)

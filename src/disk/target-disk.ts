@@ -10,6 +10,7 @@ import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
 import { progressOf } from './disk-parts.ts'
 import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
+import { extentsOf } from './extents.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
@@ -166,6 +167,15 @@ export class TargetDisk implements BlockDevice {
     return this.#written(() => this.#writes.zero({ offset, length }))
   }
 
+  extents(offset: number, length: number): Promise<readonly Extent[]> {
+    return this.#run(async () => extentsOf(this.#states, { offset, length }))
+  }
+
+  /** Asks for the missing blocks as a read would, and waits for them. */
+  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
+    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
+  }
+
   /**
    * Gives back what the machine has written in whole blocks of the range. What it has not written
    * stays as the image has it: peers may want it.
@@ -174,23 +184,13 @@ export class TargetDisk implements BlockDevice {
     return this.#written(() => this.#writes.trim({ offset, length }))
   }
 
-  extents(offset: number, length: number): Promise<readonly Extent[]> {
-    return this.#run(() =>
-      Promise.resolve(this.#reader.extents({ offset, length }, limits.extentsMax))
-    )
-  }
-
-  prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
-    return this.#run(() => this.#reader.arrival({ offset, length }, signal))
-  }
-
   flush(): Promise<void> {
     return this.#change(() => this.#io.run(() => this.#recorder.flush()), undefined)
   }
 
   /**
-   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the blocks that are missing, and puts the frame
-   * aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the
+   * blocks that are missing, and puts the frame aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
    * was needed. `frame` spares compressing again; without it one is made if needed.
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {
