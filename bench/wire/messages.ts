@@ -23,18 +23,26 @@ export interface Usage {
   readonly residentBytes: number
   readonly anonymousBytes: number
   readonly residentBytesMax: number
+  /** Of the event loop, since the look before. */
+  readonly loopDelayMsP99: number
   readonly nowMs: number
 }
 
 export type ToPeer =
   | { readonly say: 'serve'; readonly task: Task }
   | { readonly say: 'fetch'; readonly task: Task; readonly address: ServerAddress }
+  /** Makes so many agents that connect at `connect` and each keep one request open from `fetchAll` on. */
+  | { readonly say: 'gather'; readonly count: number; readonly address: ServerAddress }
+  | { readonly say: 'connect' }
+  | { readonly say: 'fetchAll' }
   | { readonly say: 'usage' }
   | { readonly say: 'decode'; readonly frames: FrameKind }
 
 export type FromPeer =
   | { readonly say: 'serving'; readonly address: ServerAddress }
   | { readonly say: 'fetching' }
+  | { readonly say: 'gathered' }
+  | { readonly say: 'connected' }
   | { readonly say: 'usage'; readonly usage: Usage }
   /** CPU-seconds a plain byte that decompression alone takes here. */
   | { readonly say: 'decoded'; readonly cpuSecondsPerByte: number }

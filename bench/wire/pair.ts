@@ -19,8 +19,8 @@ export interface Side {
 }
 
 // As bin/bootswarm starts Node: its heap and its allocator are part of what a byte costs.
-const nodeOptions = ['--max-semi-space-size=1', '--heap-growing-percent=50']
-const allocator = {
+export const nodeOptions = ['--max-semi-space-size=1', '--heap-growing-percent=50']
+export const allocator = {
   MALLOC_ARENA_MAX: '2',
   MALLOC_MMAP_THRESHOLD_: '65536',
   MALLOC_TRIM_THRESHOLD_: '131072'
@@ -98,14 +98,14 @@ function start(options: readonly string[] = []): ChildProcess {
   })
 }
 
-async function stop(peer: ChildProcess): Promise<void> {
+export async function stop(peer: ChildProcess): Promise<void> {
   if (peer.exitCode !== null || peer.signalCode !== null) return
   const ended = once(peer, 'exit')
   peer.disconnect()
   await ended
 }
 
-function ask<Say extends FromPeer['say']>(
+export function ask<Say extends FromPeer['say']>(
   peer: ChildProcess,
   message: ToPeer,
   expected: Say

@@ -102,7 +102,7 @@ export async function fetchProduct(address: ServerAddress, task: Task): Promise<
   for (let n = 0; n < task.depth; n += 1) ask(link)
 }
 
-async function startSwarm(
+export async function startSwarm(
   lab: SigningKey,
   role: 'seed' | 'agent',
   transport: Transport,

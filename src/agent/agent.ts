@@ -122,7 +122,7 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning } = this.#options
+    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
@@ -130,6 +130,8 @@ export class Agent {
       labKey,
       listen: listen ?? defaultListen,
       relay: this.#relay,
+      uploadRate,
+      downloadRate,
       tuning,
       logger,
       keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),

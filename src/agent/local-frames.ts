@@ -70,11 +70,11 @@ export class LocalFrames implements FrameSource {
 
   async #fromDisk(id: ChunkId): Promise<Frame | undefined> {
     const plain = await this.plain(id)
-    return plain === undefined ? undefined : encodeFrame(plain)
+    return plain === undefined ? undefined : encodeFrame(plain, 'fast')
   }
 }
 
 async function pageFrame(disk: ImagePlace, page: number, id: ChunkId): Promise<Frame | undefined> {
   const bytes = await keptPage(disk, page, id)
-  return bytes === undefined ? undefined : encodeFrame(bytes)
+  return bytes === undefined ? undefined : encodeFrame(bytes, 'fast')
 }

@@ -38,6 +38,9 @@ export interface AgentOptions {
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   readonly tuning?: Tuning
+  /** Bytes of frames a second. */
+  readonly uploadRate?: number
+  readonly downloadRate?: number
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }

@@ -40,7 +40,13 @@ export type ExchangeMessage = Extract<
   { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' }
 >
 
-export interface PeeringInit {
+/** Bytes of frames a second; what is not set is not limited. */
+export interface Rates {
+  readonly uploadRate?: number | undefined
+  readonly downloadRate?: number | undefined
+}
+
+export interface PeeringInit extends Rates {
   readonly key: SigningKey
   readonly labKey: Uint8Array
   readonly listen: readonly string[]
@@ -100,21 +106,25 @@ export class Peering {
     const { mechanisms } = init.tuning ?? {}
     this.#serving = new Serving('agent', mechanisms)
     const session = (): PeeringSession | undefined => this.#session
-    this.downloads = new Downloads({
-      onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
-      onProgress: (link, id, bytes) => session()?.onProgress(link, id, bytes),
-      onGiven: (link, id) => session()?.onGiven?.(link, id),
-      onNoMore: link => session()?.onNoMore?.(link),
-      onRefused: (link, id, reason) => session()?.onRefused(link, id, reason),
-      onRedirected: (link, id, to) => session()?.onRedirected(link, id, to),
-      onArrived: (link, id, plain, frame) => session()?.onArrived(link, id, plain, frame),
-      onCorrupt: (link, id, error) => {
-        this.#distrust(link)
-        session()?.onCorrupt(link, id, error)
-      }
-    })
+    this.downloads = new Downloads(
+      {
+        onAccepted: (link, id, waiting) => session()?.onAccepted(link, id, waiting),
+        onProgress: (link, id, bytes) => session()?.onProgress(link, id, bytes),
+        onGiven: (link, id) => session()?.onGiven?.(link, id),
+        onNoMore: link => session()?.onNoMore?.(link),
+        onRefused: (link, id, reason) => session()?.onRefused(link, id, reason),
+        onRedirected: (link, id, to) => session()?.onRedirected(link, id, to),
+        onArrived: (link, id, plain, frame) => session()?.onArrived(link, id, plain, frame),
+        onCorrupt: (link, id, error) => {
+          this.#distrust(link)
+          session()?.onCorrupt(link, id, error)
+        }
+      },
+      init.downloadRate
+    )
     this.uploads = new Uploads({
       policy: this.#serving,
+      bytesPerSecond: init.uploadRate,
       window: makeSendWindow(mechanisms),
       onAwaited: (id, requestClass) => session()?.onAwaited(id, requestClass),
       source: {

@@ -1,3 +1,4 @@
+export * from './blocking-socket.ts'
 export * from './clock.ts'
 export * from './contracts.ts'
 export * from './errors.ts'

@@ -68,6 +68,9 @@ export const limits = {
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
+  /** How often nbd.ko looks for requests that have to be sent again after a reconnection. */
+  nbdKernelRetryMs: 3_000,
+
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
@@ -134,6 +137,8 @@ export const limits = {
   /** Control messages that a peer has not taken; a peer beyond it does not read and is cut off. */
   unsentBytesMax: 4 * MiB,
   closeMs: 1_000,
+  /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
+  rateBytesPerSecondMin: 64_000,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */

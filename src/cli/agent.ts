@@ -13,11 +13,12 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
+import { readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface AgentCommand extends TuningOptions, NbdCommand {
+interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
@@ -51,6 +52,8 @@ export function register(program: Command): void {
       '--share <until-stopped|minutes|never>',
       'for how long a complete machine serves its peers (default: until it ends)'
     )
+    .option('--upload-rate <bytes>', 'bytes a second to peers at the most, such as 20MB')
+    .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
@@ -82,6 +85,7 @@ async function run(options: AgentCommand): Promise<void> {
   const agent = new Agent({
     ...options,
     writes,
+    ...readRates(options),
     shareMs,
     backgroundRate: backgroundRateOf(options.backgroundRate),
     released,

@@ -12,6 +12,7 @@ const commands: Readonly<Record<string, () => Promise<{ register(program: Comman
   seed: () => import('./seed.ts'),
   ticket: () => import('./ticket.ts'),
   agent: () => import('./agent.ts'),
+  attach: () => import('./attach.ts'),
   export: () => import('./export.ts'),
   status: () => import('./status.ts')
 }

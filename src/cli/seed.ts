@@ -4,10 +4,12 @@ import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
+import { readRates } from './rates.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 interface SeedCommand extends TuningOptions, NbdCommand {
+  readonly uploadRate?: string
   readonly nbd?: string
   readonly store: string
   readonly listen?: readonly string[]
@@ -29,6 +31,7 @@ export function register(program: Command): void {
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
@@ -37,6 +40,7 @@ export function register(program: Command): void {
         listen: options.listen,
         http: parseHostPort('--http', options.http),
         as: options.as,
+        uploadRate: readRates(options).uploadRate,
         nbd: options.nbd,
         insecure: options.insecure,
         nbdTls: await nbdTlsOf(options),

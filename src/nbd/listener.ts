@@ -1,10 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, lstat, rename, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { chmod, lstat, open, rename, unlink } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
-import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BootswarmError, systemErrorCode, tryLock } from '../base/index.ts'
 import { formatNbdAddress, type NbdAddress } from './address.ts'
+
+const lockMs = 5_000
+const lockRetryMs = 10
 
 export interface Listening {
   /** Where it really listens: a port asked for as 0 has its number here. */
@@ -70,13 +75,31 @@ async function listenOnPort(server: Server, host: string, port: number): Promise
  */
 async function listenOnPath(server: Server, path: string): Promise<Listening> {
   const address: NbdAddress = { kind: 'unix', path }
-  await requireFree(address, path)
   const draft = draftPath(path)
-  await bind(server, { path: draft })
-  await chmod(draft, 0o600)
-  await rename(draft, path)
-  const { ino } = await lstat(path)
+  const { ino } = await alone(dirname(path), async () => {
+    await requireFree(address, path)
+    await bind(server, { path: draft })
+    await chmod(draft, 0o600)
+    await rename(draft, path)
+    return lstat(path)
+  })
   return { address, cleanUp: () => removeOwn(path, ino) }
+}
+
+/**
+ * Two that look whether a path is free, and then take it, must not do so at the same instant: the
+ * folder's lock is held meanwhile, for some milliseconds (flock(2); it goes with its process).
+ */
+async function alone<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  await using held = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  const deadline = performance.now() + lockMs
+  while (!tryLock(held.fd)) {
+    if (performance.now() > deadline) {
+      throw new BootswarmError('ERR_ADDRESS_IN_USE', `${folder} is locked by another process`)
+    }
+    await sleep(lockRetryMs)
+  }
+  return await work()
 }
 
 /** In the same folder, and no longer than most sockets' names: the length of a path is limited. */

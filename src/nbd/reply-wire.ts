@@ -27,7 +27,7 @@ export function encodeSimpleReply(error: ReplyError, cookie: bigint): Buffer {
 /** What a chunk answers, and whether it is the last one of its reply. */
 export interface ChunkHead {
   readonly style: 'structured' | 'extended'
-  readonly request: Pick<Request, 'cookie' | 'offset'>
+  readonly request: Pick<Request, 'cookie' | 'sentOffset'>
   readonly done: boolean
 }
 
@@ -41,7 +41,7 @@ function chunkBytes(head: ChunkHead, type: number, fields: number, more = 0): [B
   bytes.writeUInt16BE(type, 6)
   bytes.writeBigUInt64BE(head.request.cookie, 8)
   if (extended) {
-    writeUInt64(bytes, head.request.offset, 16)
+    bytes.writeBigUInt64BE(head.request.sentOffset, 16)
     writeUInt64(bytes, fields + more, 24)
   } else bytes.writeUInt32BE(fields + more, 16)
   return [bytes, at]

@@ -168,6 +168,8 @@ export interface Request {
   readonly cookie: bigint
   /** Bytes. Beyond 2^53 it is rounded, which no comparison with a real device's size can notice. */
   readonly offset: number
+  /** As it was sent, for an extended reply to repeat; 0 where requests are compact. */
+  readonly sentOffset: bigint
   /** Bytes that the command is about, rounded as `offset` is. */
   readonly length: number
   /** Bytes that follow the header. */
@@ -186,6 +188,16 @@ export function encodeGreeting(flags: number): Buffer {
 export function decodeOptionHeader(bytes: Buffer): OptionHeader | undefined {
   if (bytes.readBigUInt64BE(0) !== optionMagic) return undefined
   return { option: bytes.readUInt32BE(8), length: bytes.readUInt32BE(12) }
+}
+
+/** What a client sends. */
+export function encodeOption(option: number, data: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(optionHeaderBytes + data.length)
+  bytes.writeBigUInt64BE(optionMagic, 0)
+  bytes.writeUInt32BE(option, 8)
+  bytes.writeUInt32BE(data.length, 12)
+  bytes.set(data, optionHeaderBytes)
+  return bytes
 }
 
 export function encodeOptionReply(option: number, reply: number, data?: Uint8Array): Buffer {
@@ -297,6 +309,7 @@ export function decodeRequest(bytes: Buffer, style: HeaderStyle): Request | unde
     command,
     cookie: bytes.readBigUInt64BE(8),
     offset: readUInt64(bytes, 16),
+    sentOffset: extended ? bytes.readBigUInt64BE(16) : 0n,
     length,
     payloadLength: hasPayload ? length : 0
   }

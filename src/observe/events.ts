@@ -149,6 +149,19 @@ export const eventCatalogue = {
       fields: { seconds }
     },
     ...ofEveryProcess
+  },
+  attach: {
+    attached: {
+      meaning: 'The device can be used; the first line.',
+      fields: {
+        device: text('Its path.'),
+        size: number('Its bytes.'),
+        nbd: text('Where they come from: unix:PATH or HOST:PORT.')
+      }
+    },
+    lost: { meaning: 'The agent is gone; requests wait for it.', fields: { seconds } },
+    reconnected: { meaning: 'After `lost`: an agent answers again.', fields: { seconds } },
+    ...ofEveryProcess
   }
 } as const satisfies Record<string, Record<string, EventDescription>>
 
@@ -179,9 +192,10 @@ export type ProcessEvent<P extends ProcessName> = {
 
 export type SeedEvent = ProcessEvent<'seed'>
 export type AgentEvent = ProcessEvent<'agent'>
+export type AttachEvent = ProcessEvent<'attach'>
 
 /** The line that --json prints for an event, with its newline; `event` comes first. */
-export function eventLine(event: SeedEvent | AgentEvent): string {
+export function eventLine(event: SeedEvent | AgentEvent | AttachEvent): string {
   const { event: name, ...fields } = event
   return `${JSON.stringify({ event: name, ...fields })}\n`
 }

@@ -6,6 +6,8 @@ import { spareRequestsMax } from './peer-choice.ts'
 import type { WantList } from './want-list.ts'
 import { Yielding } from './yielding.ts'
 
+/** Expected reads asked for at a time: in a large lab each waits in a long line, while others move. */
+const expectedMax = 24
 /** What a neighbour has read is not asked of a seed before the neighbour has had this long to get it. */
 const neighbourMs = 1_000
 /** Items looked at in one search for background work. */
@@ -67,7 +69,7 @@ export class Planning {
 
   /** What is expected to be read soon, in the order in which others read it. */
   #planExpected(now: number, actions: FetchAction[]): void {
-    let free = spareRequestsMax - this.#asking.count('prefetch')
+    let free = expectedMax - this.#asking.count('prefetch')
     if (free <= 0) return
     for (const item of this.#wants.prefetch()) {
       if (this.#asking.has(item) || this.#comesByItself(item, now)) continue

@@ -40,6 +40,8 @@ export interface SeedOptions {
   readonly insecure?: boolean
   readonly nbdTls?: NbdTls
   readonly tuning?: Tuning
+  /** Bytes of frames a second. */
+  readonly uploadRate?: number
   readonly logger: Logger
 }
 
@@ -86,7 +88,7 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, { logger, tuning, as }: SeedOptions) {
+  private constructor(store: Store, { logger, tuning, as, uploadRate }: SeedOptions) {
     this.#store = store
     this.#logger = logger
     this.#as = as
@@ -97,6 +99,7 @@ export class Seed {
     this.#uploads = new Uploads({
       policy: this.#serving,
       window: makeSendWindow(mechanisms),
+      bytesPerSecond: uploadRate,
       giving: this.#serving,
       source: {
         holding: id => (store.has(id) ? 'held' : 'absent'),

@@ -1,6 +1,13 @@
-import { BootswarmError, type ChunkId, type Frame, type RequestClass } from '../base/index.ts'
+import {
+  BootswarmError,
+  systemClock,
+  type ChunkId,
+  type Frame,
+  type RequestClass
+} from '../base/index.ts'
 import { Verifier, type IncomingFrame } from '../image/index.ts'
 import type { Link } from './link.ts'
+import { rateLimit, type RateLimit } from './rate-limit.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
 
 /** What comes of a request, in the order in which it can happen. */
@@ -46,8 +53,12 @@ export class Downloads {
   /** Cancelled, but the peer may not know yet: request → bytes it may still send. */
   #cancelled = new Map<number, { link: Link; allowance: number }>()
 
-  constructor(handlers: DownloadHandlers) {
+  #rate: RateLimit | undefined
+
+  /** With `bytesPerSecond`, links are not read from while more than that has come in. */
+  constructor(handlers: DownloadHandlers, bytesPerSecond?: number) {
     this.#handlers = handlers
+    this.#rate = rateLimit(bytesPerSecond)
   }
 
   /** Asks `link` for a chunk, or changes the class of what was asked before. */
@@ -118,6 +129,7 @@ export class Downloads {
     >
   ): void {
     const { request } = message
+    if (message.type === 'segment') this.#slowDown(link, message.bytes.length)
     const download = this.#open.get(request)
     if (download === undefined || download.link !== link) {
       this.#receiveCancelled(link, message)
@@ -152,6 +164,14 @@ export class Downloads {
         this.#handlers.onRedirected(link, id, message.to)
         return
     }
+  }
+
+  #slowDown(link: Link, bytes: number): void {
+    if (this.#rate === undefined) return
+    const now = systemClock.now()
+    this.#rate.passed(bytes, now)
+    const waitMs = this.#rate.waitMs(now)
+    if (waitMs > 0) link.rest(waitMs)
   }
 
   /** Nothing can come of such a request before the peer has picked. */

@@ -6,11 +6,12 @@ export {
 } from './certificate.ts'
 export { Downloads, type DownloadHandlers } from './downloads.ts'
 export type { EnrolmentRequest } from './enrolment.ts'
+export type { FrameSource } from './frame-source.ts'
 export type { Link } from './link.ts'
 export { peerIdOf } from './node.ts'
 export { Swarm, type SwarmHandlers } from './swarm.ts'
 export { decodeTicket, encodeTicket, isTicketSecret, ticketSecret, type Ticket } from './ticket.ts'
-export { Uploads, type FrameSource } from './uploads.ts'
+export { Uploads } from './uploads.ts'
 export {
   haveItemsMax,
   haveMapBytesMax,

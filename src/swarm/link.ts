@@ -33,8 +33,10 @@ export class Link {
   readonly remoteAddress: string
   /** Set once the peer's hello has been checked. */
   certificate: Certificate | undefined
-  /** When the peer said something last, by the system clock. */
-  heardAt = systemClock.now()
+  #heardAt = systemClock.now()
+  /** Until then the peer is not listened to. */
+  #restsUntil = 0
+  #resting: NodeJS.Timeout | undefined
   #stream: Stream
   #connection: Connection
   #copies: boolean
@@ -78,6 +80,19 @@ export class Link {
       this.#acknowledge(event.data.byteLength)
     })
     if (this.#stream.status !== 'open') ended()
+  }
+
+  /** When the peer said something last, or would not have been heard, by the system clock. */
+  get heardAt(): number {
+    return this.#resting === undefined ? this.#heardAt : systemClock.now()
+  }
+
+  /** Nothing is read for so long: the peer is slowed down by TCP, and nothing is lost. */
+  rest(ms: number): void {
+    this.#restsUntil = Math.max(this.#restsUntil, systemClock.now() + ms)
+    if (this.#resting !== undefined || this.#closed) return
+    this.#stream.pause()
+    this.#wakeLater()
   }
 
   get writable(): boolean {
@@ -148,6 +163,24 @@ export class Link {
     }
   }
 
+  #wakeLater(): void {
+    this.#resting = setTimeout(() => {
+      if (this.#closed) return
+      if (systemClock.now() < this.#restsUntil) {
+        this.#wakeLater()
+        return
+      }
+      this.#resting = undefined
+      this.#heardAt = systemClock.now()
+      if (this.#stream.readStatus !== 'paused') return
+      // What has come in meanwhile is given out in this call, and may be enough to rest again.
+      this.#stream.resume()
+      // The peer may send more when we say so, and not after each frame, which a rest cannot take.
+      windowed(this.#stream)?.sendPause()
+    }, this.#restsUntil - systemClock.now())
+    this.#resting.unref()
+  }
+
   #acknowledge(bytes: number): void {
     this.#unacknowledged += bytes
     if (this.#closed || this.#unacknowledged < limits.windowUpdateBytes) return
@@ -158,7 +191,7 @@ export class Link {
   }
 
   #receive(bytes: Uint8Array): void {
-    this.heardAt = systemClock.now()
+    this.#heardAt = systemClock.now()
     try {
       for (const message of this.#reader.push(bytes)) {
         this.#handlers?.onMessage(message)
@@ -174,6 +207,7 @@ export class Link {
     this.#flush()
     if (this.#closed) return
     this.#closed = true
+    clearTimeout(this.#resting)
     this.#handlers?.onClose(error)
     if (this.#connection.status !== 'open') return
     // The stream's connection has no other use, and closing it tells the peer at once. It is closed

@@ -26,6 +26,12 @@ export class SendQueue {
     background: new Map()
   }
 
+  /** Links that something is to be sent to, each counted once a class. */
+  get lineCount(): number {
+    const { urgent, prefetch, background } = this.#lines
+    return urgent.size + prefetch.size + background.size
+  }
+
   get hasUrgent(): boolean {
     return this.#lines.urgent.size > 0
   }

@@ -5,29 +5,24 @@ import {
   type Clock,
   type Frame,
   type GivePolicy,
-  type Holding,
   type Logger,
   type RequestClass,
   type SendPolicy,
   type ServeDecision,
   type ServePolicy
 } from '../base/index.ts'
+import type { FrameSource } from './frame-source.ts'
 import type { Link } from './link.ts'
+import { Pace } from './rate-limit.ts'
 import { SendQueue, type Upload } from './send-queue.ts'
 import { Takers } from './takers.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
 
-/** Where this node's frames come from. */
-export interface FrameSource {
-  holding(id: ChunkId): Holding
-  /** Undefined when the chunk turns out not to be here, or not intact. */
-  load(id: ChunkId): Promise<Frame | undefined>
-  /** What was loaded is not read any more: its memory may be used for another frame. */
-  release?(frame: Frame): void
-}
-
 /** After this many bytes in one go the event loop gets its turn. */
 const burstBytes = 256 * 1024
+
+/** With more links than this, what comes in during one turn of the event loop is answered at its end. */
+const linesAtOnceMax = 64
 
 const later = { kind: 'later' } as const
 
@@ -44,6 +39,8 @@ export interface UploadsInit {
   addressOf(peerId: string): PeerAddress | undefined
   /** A peer waits here for a chunk that this node waits for itself. */
   onAwaited?(id: ChunkId, requestClass: RequestClass): void
+  /** Frame bytes a second, over all links; without it as much as goes. */
+  readonly bytesPerSecond?: number | undefined
   /** Runs it when the event loop has had its turn; given by the simulator, whose time is not real. */
   readonly soon?: (run: () => void) => void
 }
@@ -62,11 +59,13 @@ export class Uploads {
   #waiting = new Map<ChunkId, Set<Upload>>()
   #takers = new Takers()
   #pumping = false
+  #pace: Pace
   /** The highest request number that a link has used; each is higher than those before it. */
   #newest = new WeakMap<Link, number>()
 
   constructor(init: UploadsInit) {
     this.#init = init
+    this.#pace = new Pace(init.bytesPerSecond)
   }
 
   /** Throws ERR_PEER_PROTOCOL when a peer has more requests open than it may. */
@@ -200,9 +199,28 @@ export class Uploads {
     upload.link.send({ type: 'refuse', request: upload.request, reason })
   }
 
-  /** Runs until nothing can move: every link is full or nothing is left. */
+  /**
+   * To look through hundreds of links takes a while, and hundreds of peers say something in one turn of
+   * the event loop: then it is done once, at its end.
+   */
   #pump(): void {
+    if (this.#queue.lineCount > linesAtOnceMax) this.#pumpSoon()
+    else this.#pumpNow()
+  }
+
+  #pumpSoon(): void {
     if (this.#pumping) return
+    this.#pumping = true
+    const { soon = setImmediate } = this.#init
+    soon(() => {
+      this.#pumping = false
+      this.#pumpNow()
+    })
+  }
+
+  /** Runs until nothing can move: every link is full or nothing is left. */
+  #pumpNow(): void {
+    if (this.#pumping || this.#mustWait()) return
     this.#pumping = true
     let burst = 0
     for (;;) {
@@ -210,16 +228,18 @@ export class Uploads {
       if (upload === undefined && this.#give()) continue
       if (upload === undefined) break
       burst += this.#sendSegment(upload)
+      if (this.#mustWait()) break
       if (burst >= burstBytes) {
-        const { soon = setImmediate } = this.#init
-        soon(() => {
-          this.#pumping = false
-          this.#pump()
-        })
+        this.#pumping = false
+        this.#pumpSoon()
         return
       }
     }
     this.#pumping = false
+  }
+
+  #mustWait(): boolean {
+    return this.#pace.holdsBack(this.#init.clock.now(), () => this.#pump())
   }
 
   /**
@@ -320,6 +340,7 @@ export class Uploads {
     if (upload.class === 'urgent') this.#init.window?.urgent(now)
     const segment = frame.bytes.subarray(upload.offset, upload.offset + limits.segmentBytes)
     link.sendSegment(request, segment)
+    this.#pace.passed(segment.length, now)
     upload.offset += segment.length
     this.bytesSent += segment.length
     if (upload.offset === frame.bytes.length) {

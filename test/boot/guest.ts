@@ -35,6 +35,11 @@ export class Guest {
     await this.waitForText('root@debian:~# ', 60_000)
   }
 
+  /** Types text as it is; nobody waits for what comes of it. */
+  type(text: string): void {
+    this.#qemu.type(text)
+  }
+
   /** Runs a shell command and waits for its end; rejects when it fails. */
   async runCommand(command: string, timeoutMs: number): Promise<void> {
     // The console echoes what is typed, so the line that tells the end must look otherwise there.

@@ -110,6 +110,7 @@ test('extended: what is refused is refused in a chunk, and the next request is f
   const cases: [Parameters<typeof extendedRequestBytesOf>[0], number][] = [
     [{ command: READ, length: TiB }, EOVERFLOW],
     [{ command: READ, offset: 2n ** 63n, length: 512 }, EINVAL],
+    [{ command: READ, offset: 2n ** 64n - 1n, length: 512 }, EINVAL],
     [{ command: TRIM, offset: TiB, length: 2n ** 63n }, EINVAL],
     [{ command: WRITE, length: 4000 }, EINVAL],
     [{ command: TRIM, flags: PAYLOAD_LEN, payload }, EINVAL],

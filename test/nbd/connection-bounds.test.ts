@@ -156,3 +156,28 @@ test.serial(
     t.is((await idle.read(0, 512)).length, 512)
   }
 )
+
+test('clients that take nothing leave room for one that does, and go when it needs more', async t => {
+  const device = memoryDevice(MiB)
+  const address = await socketAddress(t)
+  const server = await testServer(t, {
+    address,
+    exports: exportOf(device),
+    limits: {
+      nbdServerBytesMax: 8 * MiB,
+      nbdConnectionBytesMax: 8 * MiB,
+      nbdUnsentBytesMax: 8 * MiB,
+      nbdSendBufferBytes: 4096,
+      nbdStuckMs: 400
+    }
+  })
+  const stuck = await Promise.all(Array.from({ length: 6 }, () => transmitter(t, server.address)))
+  for (const client of stuck) {
+    client.socket.pause()
+    for (let count = 0; count < 20; count++) client.request({ command: READ, length: MiB })
+  }
+  const quick = await transmitter(t, server.address)
+  for (let count = 0; count < 200; count++) await quick.read(0, 512)
+  t.is((await quick.read(0, MiB)).length, MiB)
+  t.true(server.connections() < 7, 'who took nothing was dropped')
+})

@@ -101,3 +101,13 @@ test('whether an address could be listened on can be asked without leaving a tra
   })
   t.deepEqual(await readdir(directory), ['nbd.sock'])
 })
+
+test('of many that want one path at the same instant, one gets it', async t => {
+  const path = join(await temporaryDirectory(t), 'nbd.sock')
+  const all = Array.from({ length: 12 }, () => listen(makeServer(t), { kind: 'unix', path }))
+  const results = await Promise.allSettled(all)
+  t.is(results.filter(({ status }) => status === 'fulfilled').length, 1)
+  for (const result of results) {
+    if (result.status === 'rejected') t.like(result.reason, { code: 'ERR_ADDRESS_IN_USE' })
+  }
+})

@@ -5,7 +5,15 @@ import type { Reply } from '../../src/nbd/request-handler.ts'
 import type { HeaderStyle } from '../../src/nbd/wire.ts'
 import { BLOCK_STATUS, READ, WRITE } from './client-bytes.ts'
 
-const request = { flags: 0, command: READ, cookie: 7n, offset: 4096, length: 6, payloadLength: 0 }
+const request = {
+  flags: 0,
+  command: READ,
+  cookie: 7n,
+  sentOffset: 4096n,
+  offset: 4096,
+  length: 6,
+  payloadLength: 0
+}
 
 function hex(style: HeaderStyle, reply: Reply, command = READ): string {
   return Buffer.concat(encodeReply(style, { ...request, command }, reply)).toString('hex')

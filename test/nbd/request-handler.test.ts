@@ -30,7 +30,7 @@ import {
 } from './client-bytes.ts'
 
 const none = Buffer.alloc(0)
-const request = { flags: 0, cookie: 1n, offset: 0, length: 0, payloadLength: 0 }
+const request = { flags: 0, cookie: 1n, sentOffset: 0n, offset: 0, length: 0, payloadLength: 0 }
 const limits = nbdLimits({ nbdZeroPieceBytes: 1000 })
 
 function handle(

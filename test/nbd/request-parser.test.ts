@@ -62,6 +62,7 @@ test('a request, one with a payload, and the next one', t => {
     command: WRITE,
     cookie: 2n,
     offset: 8192,
+    sentOffset: 0n,
     length: 5000,
     payloadLength: 5000
   })

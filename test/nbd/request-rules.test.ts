@@ -35,7 +35,7 @@ function errorOf(
 ): number {
   const written = command === WRITE ? length : 0
   const payloadLength = payload >= 0 ? payload : written
-  const request = { command, flags, offset, length, payloadLength, cookie: 1n }
+  const request = { command, flags, offset, length, payloadLength, cookie: 1n, sentOffset: 0n }
   const contexts = asking ? contextsOf(memoryDevice(512)) : []
   const bounds = { size: of, readOnly, style: style as HeaderStyle, contexts }
   return requestError(request, bounds, 32 * MiB)
@@ -136,7 +136,7 @@ test('commands that nobody knows are EINVAL', t => {
 })
 
 test('a read holds what it will bring, the others what came behind them', t => {
-  const request = { flags: 0, cookie: 1n, offset: 0, length: 512 }
+  const request = { flags: 0, cookie: 1n, sentOffset: 0n, offset: 0, length: 512 }
   const held = (command: number, payloadLength: number): number =>
     bytesHeldFor({ ...request, command, payloadLength })
   t.deepEqual([held(READ, 0), held(WRITE, 512), held(WRITE_ZEROES, 0)], [512, 512, 0])

@@ -1,0 +1,32 @@
+import { BootswarmError, limits } from '../base/index.ts'
+
+const factors = { '': 1, k: 1e3, m: 1e6, g: 1e9, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30 } as const
+
+/** `500kB`, `20MB`, `1GB` or `20MiB` a second; ERR_USAGE naming the option. */
+export function rateOf(option: string, text: string): number {
+  const match = /^([0-9]{1,12}(?:\.[0-9]{1,3})?) ?([kmg]?i?)B?$/i.exec(text)
+  const unit = (match?.[2] ?? '').toLowerCase()
+  const factor = Object.hasOwn(factors, unit) ? factors[unit as keyof typeof factors] : Number.NaN
+  const rate = Math.round(Number(match?.[1]) * factor)
+  if (Number.isSafeInteger(rate) && rate >= limits.rateBytesPerSecondMin) return rate
+  throw new BootswarmError(
+    'ERR_USAGE',
+    `${option} ${text} is no rate; write bytes a second, at least 64kB, such as 500kB, 20MB or 1GB`
+  )
+}
+
+export interface RateOptions {
+  readonly uploadRate?: string
+  readonly downloadRate?: string
+}
+
+/** What is not set is not limited. */
+export function readRates({ uploadRate, downloadRate }: RateOptions): {
+  uploadRate: number | undefined
+  downloadRate: number | undefined
+} {
+  return {
+    uploadRate: uploadRate === undefined ? undefined : rateOf('--upload-rate', uploadRate),
+    downloadRate: downloadRate === undefined ? undefined : rateOf('--download-rate', downloadRate)
+  }
+}
