@@ -1,13 +1,6 @@
-import { BootswarmError, systemClock, systemRandom, type ChunkId } from '../base/index.ts'
-import { TargetDisk, type VerifyReport } from '../disk/index.ts'
-import {
-  idOfCidText,
-  imageCidText,
-  Manifest,
-  openRelease,
-  parseImageName,
-  type ImageRoot
-} from '../image/index.ts'
+import { systemClock, systemRandom, type ChunkId } from '../base/index.ts'
+import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
+import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
@@ -20,11 +13,14 @@ import {
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { Completion } from './completion.ts'
+import { ControlSocket, parseControlAddress } from './control-socket.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
-import { ImageFinder, type FoundImage } from './image-finder.ts'
+import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
+import { ImageFinder } from './image-finder.ts'
 import { Items } from './items.ts'
-import { keepRoot, keptManifest } from './kept-manifest.ts'
+import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
+import { ManifestFinder } from './manifest-finder.ts'
 import { Membership } from './membership.ts'
 import { defaultListen, type AgentOptions } from './options.ts'
 import { Peering } from './peering.ts'
@@ -32,8 +28,6 @@ import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
 import { Traffic } from './traffic.ts'
-
-type PinnedImage = Pick<ImageRoot, 'imageId' | 'size' | 'chunkSize' | 'chunkCount'>
 
 const identityIntervalMs = 30_000
 
@@ -62,6 +56,8 @@ export class Agent {
   #session: Session | undefined
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #control: ControlSocket | undefined
+  #scanSaidAt = 0
   #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
@@ -71,6 +67,7 @@ export class Agent {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
     this.#nbdAddress = parseNbdAddress(options.nbd)
+    if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
     // Whoever awaits them decides; nobody awaiting is no crash.
     this.failed.promise.catch(() => {})
@@ -88,13 +85,16 @@ export class Agent {
     this.#machine = await recallMachine(options, this.#ticket.labKey)
     this.#identity = this.#machine.identity
     await this.#join()
-    const { image, found, replaces } = await this.#chooseImage()
-    this.#disk = await this.#openDisk(image, replaces)
-    if (found !== undefined) await keepRoot(this.#disk, found.rootBytes)
+    const choice = await this.#chooseImage()
+    const { image, found, whole } = choice
+    this.#disk = await this.#openDisk(choice)
+    this.#traffic.bytesLocal += this.#disk.reusedBytes
+    if (found !== undefined) await keepManifest(this.#disk, found.rootBytes, whole?.pages)
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
+    await this.#listenToMachine()
     this.#emit(this.#readyEvent(image))
-    this.#background(this.#stream(image, found?.root))
+    this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
 
   async stop(): Promise<void> {
@@ -104,37 +104,17 @@ export class Agent {
     this.#reporter?.stop()
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
+    await this.#control?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
   }
 
-  /** What the disk is pinned to, unless the user wants it otherwise; else what the name means now. */
-  async #chooseImage(): Promise<{
-    image: PinnedImage
-    found: FoundImage | undefined
-    /** The disk is to be taken from what it holds now. */
-    replaces: boolean
-  }> {
-    const { force = false, redeploy = false, image: asked } = this.#options
-    const { pinned } = this.#machine
-    if (pinned !== undefined && !force && !redeploy) {
-      this.#checkPinned(pinned.image, asked)
-      return { image: pinned.image, found: undefined, replaces: false }
-    }
-    const found = await this.#untilFailure(this.#finder(undefined).find(this.#signal))
-    const isSame = found.root.imageId === pinned?.image.imageId
-    return { image: found.root, found, replaces: force || (redeploy && !isSame) }
-  }
-
-  /** A name may have moved on, and then says so later; a CID is one image for ever. */
-  #checkPinned(pinned: PinnedImage, asked: string): void {
-    const imageId = idOfCidText(asked)
-    if (imageId === undefined || imageId === pinned.imageId) return
-    throw new BootswarmError(
-      'ERR_TARGET_FOREIGN',
-      `the disk ${this.#options.disk} is being given the image ${imageCidText(pinned.imageId)}; to switch to ${asked} add --redeploy`
-    )
+  #chooseImage(): Promise<ImageChoice> {
+    return chooseImage(this.#options, this.#machine, {
+      find: imageId => this.#untilFailure(this.#finder(imageId).find(this.#signal)),
+      pages: root => this.#untilFailure(new ManifestFinder(this.#peering, root).find(this.#signal))
+    })
   }
 
   get #signal(): AbortSignal {
@@ -191,16 +171,21 @@ export class Agent {
     })
   }
 
-  #openDisk(image: PinnedImage, replaces: boolean): Promise<TargetDisk> {
-    const { disk, metadata, backgroundRate, logger } = this.#options
+  #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
+    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const reuse = whole && {
+      names: whole.manifest,
+      formerNames: keptManifest,
+      onScan: (progress: ScanProgress) => this.#sayScan(progress)
+    }
     return TargetDisk.open({
       backgroundRate,
       path: disk,
       metadataPath: metadata,
       image,
       labKey: this.#ticket.labKey,
-      force: replaces,
-      logger,
+      redeploy: redeploys,
+      ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
@@ -218,11 +203,12 @@ export class Agent {
   async #serve(image: PinnedImage): Promise<NbdServer> {
     const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
     const disk = this.#disk
-    const device = readTimeoutMs === undefined ? disk : withReadTimeout(disk, readTimeoutMs)
+    const shown = disk.device
+    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
     const description = `bootswarm image ${imageCidText(image.imageId)}`
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: false }],
+      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -231,9 +217,29 @@ export class Agent {
     })
   }
 
+  async #listenToMachine(): Promise<void> {
+    const { control, logger } = this.#options
+    if (control === undefined) return
+    const disk = this.#disk
+    const handlers = {
+      status: () => ({ complete: disk.markedComplete, handedOver: disk.handedOver }),
+      prepare: () => disk.prepareHandOver(),
+      seal: () => disk.handOver(),
+      release: () => this.#release()
+    }
+    this.#control = await ControlSocket.start(control, handlers, logger)
+  }
+
+  /** The machine has its disk; what is left to do here is to serve peers. */
+  async #release(): Promise<void> {
+    await this.#disk.handOver()
+    await this.#nbd?.close()
+    this.#emit({ event: 'handed-over', seconds: seconds() })
+  }
+
   /** From here on the machine can work; the rest happens behind its back. */
-  async #stream(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<void> {
-    const manifest = await this.#manifest(image, foundRoot)
+  async #stream(image: PinnedImage, found: Manifest | undefined): Promise<void> {
+    const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
     const completion = new Completion({
@@ -280,8 +286,7 @@ export class Agent {
     await completion.check()
   }
 
-  async #manifest(image: PinnedImage, foundRoot: ImageRoot | undefined): Promise<Manifest> {
-    if (foundRoot !== undefined) return new Manifest(foundRoot)
+  async #manifest(image: PinnedImage): Promise<Manifest> {
     const kept = await keptManifest(this.#disk, image.imageId)
     if (kept !== undefined) return kept
     // The machine lost power between pinning the image and keeping its root.
@@ -338,6 +343,12 @@ export class Agent {
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()
     await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
+  }
+
+  #sayScan({ bytesDone, size }: ScanProgress): void {
+    if (bytesDone < size && seconds() - this.#scanSaidAt < 1) return
+    this.#scanSaidAt = seconds()
+    this.#emit({ event: 'scanning', seconds: seconds(), bytesDone, size })
   }
 
   #readyEvent(image: PinnedImage): AgentEvent {

@@ -12,4 +12,7 @@ export type ImagePlace = Pick<
   | 'distrust'
   | 'keepManifestBlock'
   | 'manifestBlock'
->
+> & {
+  /** The machine writes to it past us: what does not match is not fetched again. */
+  readonly handedOver?: boolean
+}

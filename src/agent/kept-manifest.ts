@@ -1,4 +1,5 @@
 import type { ChunkId } from '../base/index.ts'
+import type { ManifestBlocks } from '../disk/index.ts'
 import { chunkIdOf, decodeRoot, Manifest } from '../image/index.ts'
 import type { ImagePlace } from './image-place.ts'
 
@@ -13,9 +14,19 @@ export async function keepPage(disk: ImagePlace, page: number, bytes: Uint8Array
   await disk.keepManifestBlock(page + 1, bytes)
 }
 
+/** The root, and pages that have come with it. */
+export async function keepManifest(
+  disk: ImagePlace,
+  rootBytes: Uint8Array,
+  pages: ReadonlyMap<number, Uint8Array> = new Map()
+): Promise<void> {
+  await keepRoot(disk, rootBytes)
+  for (const [page, bytes] of pages) await keepPage(disk, page, bytes)
+}
+
 /** Undefined when the page was never kept, or not whole. */
 export async function keptPage(
-  disk: ImagePlace,
+  disk: ManifestBlocks,
   page: number,
   id: ChunkId
 ): Promise<Uint8Array | undefined> {
@@ -25,7 +36,7 @@ export async function keptPage(
 
 /** The manifest as far as it is kept; undefined when not even its root is. */
 export async function keptManifest(
-  disk: ImagePlace,
+  disk: ManifestBlocks,
   imageId: ChunkId
 ): Promise<Manifest | undefined> {
   const root = await disk.manifestBlock(0)

@@ -1,4 +1,5 @@
 import type { Logger } from '../base/index.ts'
+import type { WritesMode } from '../disk/index.ts'
 import type { NbdTls } from '../nbd/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
@@ -24,6 +25,12 @@ export interface AgentOptions {
   readonly force?: boolean
   /** Switch to what the image's name means now. */
   readonly redeploy?: boolean
+  /** With `force` or `redeploy`: hash what the disk holds, and use again what the image has. */
+  readonly scan?: boolean
+  /** What becomes of the machine's writes; `keep` by default. */
+  readonly writes?: WritesMode
+  /** `unix:PATH`: where the machine's own root can ask for the disk (docs/hand-over.md). */
+  readonly control?: string
   /** For how long a complete machine serves its peers; Infinity, the default, until it is stopped. */
   readonly shareMs?: number
   /** Bytes a second that the background may use of the disk at most. */

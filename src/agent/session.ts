@@ -227,8 +227,10 @@ export class Session implements PeeringSession {
   }
 
   #rotten(position: number): void {
-    this.#init.disk.distrust(position).then(
-      () => this.transfer.refetch(position),
+    const { disk } = this.#init
+    disk.distrust(position).then(
+      // What the machine has made of its own disk is its affair: the chunk is served no more.
+      () => (disk.handedOver ? undefined : this.transfer.refetch(position)),
       (error: unknown) => this.#init.onDiskError(error)
     )
   }

@@ -43,6 +43,10 @@ export const errorCatalogue = {
     meaning: 'The target disk holds data that is not this deployment; nothing was written.'
   },
   ERR_TARGET_BUSY: { exit: 1, meaning: 'Another agent holds the target disk.' },
+  ERR_HAND_OVER: {
+    exit: 1,
+    meaning: 'The disk cannot be handed over to the machine now, or has been handed over already.'
+  },
   ERR_METADATA_CORRUPT: { exit: 1, meaning: 'No intact copy of the disk metadata was found.' },
   ERR_DISK_IO: { exit: 1, meaning: 'The local disk answered a read or write with an error.' },
   ERR_READ_TIMEOUT: {

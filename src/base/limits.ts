@@ -74,6 +74,8 @@ export const limits = {
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
+  /** The least room for writes that are discarded, on a device: a desktop's first minutes. */
+  overlayBytesMin: 16 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
   journalIntervalMs: 1_000,
   /** Blocks written by the machine and not recorded yet, of which checksums are kept: 64 MiB. */
@@ -176,6 +178,9 @@ export const limits = {
   // Control.
   /** Manifests that a seed keeps in memory: 40 bytes a chunk. */
   manifestsHeldMax: 8,
+  /** Of an agent's control socket: a hand-over and somebody who looks on; a request is one word. */
+  controlClientsMax: 8,
+  controlLineBytesMax: 256,
   controlRequestMs: 5_000,
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */

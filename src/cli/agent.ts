@@ -32,7 +32,9 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly backgroundRate?: string
   readonly startAt?: string
   readonly redeploy?: boolean
+  readonly scan?: boolean
   readonly force?: boolean
+  readonly control?: string
   readonly json?: boolean
 }
 
@@ -56,7 +58,9 @@ export function register(program: Command): void {
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
+    .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
+    .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
     .option(
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
@@ -71,17 +75,16 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   const isUntilComplete = untilOf(options.until)
-  if (options.writes !== 'keep') {
-    throw new BootswarmError(
-      'ERR_USAGE',
-      `--writes ${options.writes} is not available yet; only --writes keep is`
-    )
+  const writes = writesOf(options.writes)
+  if (options.scan === true && options.redeploy !== true && options.force !== true) {
+    throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const released = untilEpoch(options.startAt)
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    writes,
     ...readRates(options),
     shareMs,
     backgroundRate: backgroundRateOf(options.backgroundRate),
@@ -105,6 +108,11 @@ async function run(options: AgentCommand): Promise<void> {
     await agent.stop()
   }
   say({ event: 'stopped', seconds: Math.round(performance.now()) / 1000 })
+}
+
+function writesOf(text: string): 'keep' | 'discard' {
+  if (text === 'keep' || text === 'discard') return text
+  throw new BootswarmError('ERR_USAGE', `--writes ${text} is neither 'keep' nor 'discard'`)
 }
 
 function untilOf(text: string): boolean {
@@ -134,6 +142,7 @@ function untilEpoch(text: string | undefined): Promise<void> {
 function sayToPeople(): (event: AgentEvent) => void {
   let size = 0
   let progress: Progress | undefined
+  let scan: Progress | undefined
   return event => {
     if (event.event !== 'progress') progress?.end()
     switch (event.event) {
@@ -147,6 +156,11 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'unreachable':
         printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        return
+      case 'scanning':
+        scan ??= startProgress('reading what the disk holds', false)
+        scan.update(event.bytesDone, event.size)
+        if (event.bytesDone === event.size) scan.end()
         return
       case 'starved':
         printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)
@@ -171,6 +185,9 @@ function sayToPeople(): (event: AgentEvent) => void {
           `every chunk is here after ${event.seconds} s: ${formatBytes(event.bytesFromSeed)} from seeds, ` +
             `${formatBytes(event.bytesFromPeers)} from peers; verifying`
         )
+        return
+      case 'handed-over':
+        printLine('the machine has its disk: the NBD socket is closed')
         return
       case 'unshared':
         printLine(`the disk is complete and no longer shared with peers, as --share asked`)

@@ -82,6 +82,12 @@ export class AsideArea {
     return undefined
   }
 
+  /** Forgets everything; what lies in the area may be overwritten. */
+  clear(): void {
+    this.#entries.clear()
+    this.#nextPage = 0
+  }
+
   forget(position: number): void {
     this.#entries.delete(position)
   }

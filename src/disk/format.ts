@@ -21,6 +21,8 @@ export interface ImageLayout {
   readonly chunkCount: number
 }
 
+export type WritesMode = 'keep' | 'discard'
+
 export interface Superblock {
   /** Tells this metadata's journal pages from those of an earlier one at the same place: 8 bytes. */
   readonly instance: Uint8Array
@@ -37,6 +39,16 @@ export interface Superblock {
   readonly clean: boolean
   /** It was not, once: see `Snapshot.touched`. */
   readonly crashed: boolean
+  /** What becomes of the machine's writes: discarded ones never reach the target (overlay.ts). */
+  readonly writes: WritesMode
+  /** Chunks of an earlier deployment may still have to be moved to where this image has them. */
+  readonly relocating: boolean
+  /** The machine uses the disk without the agent: nothing may be written, nothing is sure. */
+  readonly handedOver: boolean
+  /** Where the metadata begins on a device; 0: behind the image, as everywhere at first. */
+  readonly metadataOffset: number
+  /** While relocating: how far the target may hold chunks, in bytes; at least the image's size. */
+  readonly formerBytes: number
   /** Which snapshot slot holds the map, and how many of its bytes are used; 0: all is missing. */
   readonly snapshotSlot: 0 | 1
   readonly snapshotBytes: number
@@ -53,6 +65,9 @@ const flagComplete = 1
 const flagBlank = 2
 const flagClean = 4
 const flagCrashed = 8
+const flagDiscard = 16
+const flagRelocating = 32
+const flagHandedOver = 64
 const checkedBytes = 508
 const identityHeaderBytes = 16
 const identitySlotBytes = limits.identityBytesMax + pageBytes
@@ -78,16 +93,22 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   bytes.writeBigUInt64BE(BigInt(superblock.snapshotBytes), 120)
   bytes.writeBigUInt64BE(BigInt(superblock.journalBytes), 128)
   bytes.writeBigUInt64BE(BigInt(superblock.asideBytes), 136)
+  bytes.writeBigUInt64BE(BigInt(superblock.metadataOffset), 144)
+  bytes.writeBigUInt64BE(BigInt(superblock.formerBytes), 152)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, checkedBytes)), checkedBytes)
   return bytes
 }
 
-function flagsOf({ complete, blank, clean, crashed }: Superblock): number {
+function flagsOf(superblock: Superblock): number {
+  const { complete, blank, clean, crashed, writes, relocating, handedOver } = superblock
   return (
     (complete ? flagComplete : 0) |
     (blank ? flagBlank : 0) |
     (clean ? flagClean : 0) |
-    (crashed ? flagCrashed : 0)
+    (crashed ? flagCrashed : 0) |
+    (writes === 'discard' ? flagDiscard : 0) |
+    (relocating ? flagRelocating : 0) |
+    (handedOver ? flagHandedOver : 0)
   )
 }
 
@@ -131,6 +152,11 @@ function superblockFields(bytes: Buffer): Superblock {
     blank: (flags & flagBlank) !== 0,
     clean: (flags & flagClean) !== 0,
     crashed: (flags & flagCrashed) !== 0,
+    writes: (flags & flagDiscard) === 0 ? 'keep' : 'discard',
+    relocating: (flags & flagRelocating) !== 0,
+    handedOver: (flags & flagHandedOver) !== 0,
+    metadataOffset: Number(bytes.readBigUInt64BE(144)),
+    formerBytes: Number(bytes.readBigUInt64BE(152)),
     epoch: bytes.readUInt32BE(12),
     snapshotSlot: bytes.readUInt32BE(112) === 1 ? 1 : 0,
     snapshotCrc: bytes.readUInt32BE(116),
@@ -145,8 +171,13 @@ function isSound(superblock: Superblock, blockBytes: number): boolean {
   if (blockBytes !== limits.blockBytes || !isLayoutSound(image)) return false
   if (journalBytes > limits.journalBytes || asideBytes > limits.asideBytesMax) return false
   if (journalBytes < 2 * pageBytes || journalBytes % (2 * pageBytes) !== 0) return false
-  if (asideBytes % pageBytes !== 0) return false
+  if (asideBytes % pageBytes !== 0 || !isPlaceSound(superblock)) return false
   return snapshotBytes <= regionsOf(image, { journalBytes, asideBytes }).snapshotSlotBytes
+}
+
+function isPlaceSound({ image, metadataOffset, formerBytes }: Superblock): boolean {
+  if (!Number.isSafeInteger(formerBytes) || !Number.isSafeInteger(metadataOffset)) return false
+  return metadataOffset === 0 || (metadataOffset % pageBytes === 0 && metadataOffset >= image.size)
 }
 
 function isLayoutSound({ size, chunkSize, chunkCount }: ImageLayout): boolean {

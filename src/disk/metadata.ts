@@ -11,9 +11,18 @@ import {
   pageBytes,
   regionsOf
 } from './format.ts'
-import type { ImageLayout, Regions, Snapshot, StoredIdentity, Superblock } from './format.ts'
+import type {
+  ImageLayout,
+  Regions,
+  Snapshot,
+  StoredIdentity,
+  Superblock,
+  WritesMode
+} from './format.ts'
 import { decodePage } from './journal-format.ts'
 import type { JournalMark, JournalPage, JournalRecord } from './journal-format.ts'
+import { corrupt, judgePages } from './journal-pages.ts'
+import type { RecordedPage } from './journal-pages.ts'
 import { Journal } from './journal.ts'
 import { readManifestSlot, writeManifestSlot } from './manifest-slots.ts'
 import type { Storage } from './storage.ts'
@@ -27,6 +36,18 @@ export interface NewMetadata {
   /** Higher than that of whatever superblock lies at the same place. */
   readonly generation: number
   readonly identity: Uint8Array | undefined
+  readonly writes?: WritesMode
+  /** See `Superblock.metadataOffset`. */
+  readonly metadataOffset?: number
+  readonly carried?: Carried
+}
+
+/** What a new deployment knows of the target from the start, since an earlier one left it there. */
+export interface Carried {
+  readonly snapshot: Snapshot | undefined
+  /** Chunks that lie where this image does not have them may still be moved. */
+  readonly relocating: boolean
+  readonly formerBytes: number
 }
 
 /** What was recorded when the metadata was last in use. */
@@ -35,12 +56,6 @@ export interface Recorded {
   readonly snapshot: Snapshot | undefined
   /** What has been said since, in order. */
   readonly pages: readonly RecordedPage[]
-}
-
-export interface RecordedPage {
-  readonly records: readonly JournalRecord[]
-  /** The data that its records speak of is surely there. */
-  readonly confirmed: boolean
 }
 
 /**
@@ -67,7 +82,7 @@ export class Metadata {
   /** Lays out new metadata, durable when it resolves. */
   static async create(storage: Storage, options: NewMetadata): Promise<Metadata> {
     const { image, labKey, asideBytes, generation, identity } = options
-    const { journalBytes = limits.journalBytes } = options
+    const { journalBytes = limits.journalBytes, carried } = options
     const metadata = new Metadata(storage, {
       instance: randomBytes(8),
       generation,
@@ -77,6 +92,11 @@ export class Metadata {
       blank: false,
       clean: true,
       crashed: false,
+      writes: options.writes ?? 'keep',
+      relocating: carried?.relocating ?? false,
+      handedOver: false,
+      metadataOffset: options.metadataOffset ?? 0,
+      formerBytes: carried?.formerBytes ?? 0,
       snapshotSlot: 0,
       snapshotBytes: 0,
       snapshotCrc: 0,
@@ -86,8 +106,40 @@ export class Metadata {
     })
     await metadata.#reserve()
     if (identity !== undefined) await metadata.#writeIdentity(identity)
+    const snapshot = carried?.snapshot && (await metadata.#writeSnapshot(carried.snapshot))
     await storage.sync()
-    await metadata.#updateSuperblock({})
+    await metadata.#updateSuperblock({ ...snapshot })
+    return metadata
+  }
+
+  /**
+   * Gives the place of an earlier deployment, whose regions the new one shares, to a new one; all of
+   * it or nothing, whenever the power goes. The identity stays, manifest blocks are to be kept anew.
+   */
+  static async replace(
+    storage: Storage,
+    former: Superblock,
+    { image, writes, carried }: Pick<Superblock, 'image' | 'writes'> & { carried: Carried }
+  ): Promise<Metadata> {
+    const metadata = await Metadata.load(storage, former)
+    await metadata.#requireDurable()
+    const { snapshot, relocating, formerBytes } = carried
+    const written = snapshot === undefined ? noSnapshot : await metadata.#writeSnapshot(snapshot)
+    await storage.sync()
+    await metadata.#updateSuperblock({
+      ...written,
+      image,
+      writes,
+      relocating,
+      formerBytes,
+      instance: randomBytes(8),
+      complete: false,
+      blank: false,
+      clean: true,
+      crashed: false,
+      handedOver: false,
+      epoch: former.epoch + 2
+    })
     return metadata
   }
 
@@ -119,6 +171,7 @@ export class Metadata {
   async begin(capture: () => Snapshot, syncTarget: () => Promise<void>): Promise<void> {
     this.#capture = capture
     this.#syncTarget = syncTarget
+    await this.#requireDurable()
     // Epochs that the last run may have written: the superblock's, and the one after it.
     const epoch = this.#superblock.epoch + 2
     await this.#checkpoint(epoch)
@@ -168,6 +221,16 @@ export class Metadata {
 
   async markComplete(): Promise<void> {
     if (!this.#superblock.complete) await this.#updateSuperblock({ complete: true })
+  }
+
+  /** Every chunk that was to be moved is where the image has it, or given up; durable. */
+  async endRelocation(): Promise<void> {
+    await this.#updateSuperblock({ relocating: false, formerBytes: 0 })
+  }
+
+  /** From now on the machine uses the disk without the agent; durable when it resolves. */
+  async markHandedOver(): Promise<void> {
+    if (!this.#superblock.handedOver) await this.#updateSuperblock({ handedOver: true })
   }
 
   readAside(offset: number, length: number): Promise<Buffer> {
@@ -251,18 +314,31 @@ export class Metadata {
     this.#identity = { generation, identity: new Uint8Array(identity) }
   }
 
+  /**
+   * What was read here may only be in the page cache, if the last process was killed. What it replaced
+   * must not be overwritten before it is durable itself.
+   */
+  async #requireDurable(): Promise<void> {
+    await this.#storage.sync()
+  }
+
+  /** Into the slot that is not in force; resolves to what a superblock has to say of it. */
+  async #writeSnapshot(snapshot: Snapshot) {
+    const bytes = encodeSnapshot(snapshot)
+    const snapshotSlot = this.#superblock.snapshotSlot === 0 ? 1 : 0
+    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], bytes)
+    return { snapshotSlot, snapshotBytes: bytes.length, snapshotCrc: crc32(bytes) } as const
+  }
+
   async #checkpoint(epoch: number): Promise<void> {
     if (this.#capture === undefined) throw new BootswarmError('ERR_INTERNAL', 'nothing to capture')
-    const bytes = encodeSnapshot(this.#capture())
+    const snapshot = this.#capture()
     const { snapshotSlot, crashed, clean } = this.#superblock
-    const slot = snapshotSlot === 0 ? 1 : 0
-    await this.#storage.write(this.regions.snapshotOffsets[slot], bytes)
+    const written = await this.#writeSnapshot(snapshot)
     await Promise.all([this.#storage.sync(), this.#syncTarget?.()])
     const begins = this.#journal === undefined
     await this.#updateSuperblock({
-      snapshotSlot: slot,
-      snapshotBytes: bytes.length,
-      snapshotCrc: crc32(bytes),
+      ...written,
       epoch,
       // From here on blocks may be written that no record speaks of yet.
       blank: false,
@@ -270,7 +346,7 @@ export class Metadata {
       crashed: crashed || (begins && !clean)
     })
     // The second copy, in the slot that is free now; the next checkpoint begins there.
-    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], bytes)
+    await this.#storage.write(this.regions.snapshotOffsets[snapshotSlot], encodeSnapshot(snapshot))
   }
 
   /** One after the other, and the second copy only once the first is durable. */
@@ -291,23 +367,7 @@ export class Metadata {
   }
 }
 
-/** In order. ERR_METADATA_CORRUPT if a page is gone that was surely there. */
-function judgePages(pages: readonly JournalPage[], epoch: number): RecordedPage[] {
-  const order = [...pages].sort((a, b) => a.epoch - b.epoch || a.index - b.index)
-  const confirmed = order
-    .map(page => page.confirmed)
-    .reduce((last, mark) => (isBefore(last, mark) ? mark : last), { epoch, pages: 0 })
-  const kept = order.filter(page => page.epoch === confirmed.epoch && page.index < confirmed.pages)
-  if (kept.length < confirmed.pages) throw corrupt('pages of its journal are damaged')
-  return order.map(page => ({
-    records: page.records,
-    confirmed: isBefore({ epoch: page.epoch, pages: page.index }, confirmed)
-  }))
-}
-
-function isBefore(one: JournalMark, other: JournalMark): boolean {
-  return one.epoch < other.epoch || (one.epoch === other.epoch && one.pages < other.pages)
-}
+const noSnapshot = { snapshotBytes: 0, snapshotCrc: 0 } as const
 
 /** The newer intact identity slot, if any. */
 export async function readIdentity(
@@ -327,10 +387,3 @@ export async function readIdentity(
 }
 
 function ignoreFailure(): undefined {}
-
-function corrupt(reason: string): BootswarmError {
-  return new BootswarmError(
-    'ERR_METADATA_CORRUPT',
-    `the disk metadata cannot be trusted: ${reason}; start over with --force`
-  )
-}

@@ -1,17 +1,20 @@
+import { rename } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { BootswarmError, limits } from '../base/index.ts'
 import type { Logger } from '../base/index.ts'
 import { fileError, imageCidText, syncDirectory } from '../image/index.ts'
 import { regionsOf, pageBytes, wholePages } from './format.ts'
-import type { ImageLayout, Superblock } from './format.ts'
+import type { ImageLayout, Superblock, WritesMode } from './format.ts'
 import { Metadata, readIdentity } from './metadata.ts'
-import { FileStorage } from './storage.ts'
+import { redeploy } from './redeploying.ts'
+import type { NewPlace, Relocating, Reuse } from './redeploying.ts'
+import { FileStorage, sectionOf } from './storage.ts'
 import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
-import type { DiskParts } from './target-disk.ts'
-import { hold, holdsNothing, kindAt, look } from './target-files.ts'
-import type { HeldFile } from './target-files.ts'
+import type { DiskParts } from './disk-parts.ts'
+import { hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
+import type { HeldFile, HoldOptions } from './target-files.ts'
 
 export interface OpenOptions {
   /** A file, made if absent, or a block device. */
@@ -23,6 +26,14 @@ export interface OpenOptions {
   readonly labKey: Uint8Array
   /** Overwrite foreign data, another lab's or image's deployment, or metadata that is unusable. */
   readonly force?: boolean
+  /** What becomes of the machine's writes: `keep` by default. ERR_TARGET_FOREIGN if it was the other. */
+  readonly writes?: WritesMode
+  /** Takes over a disk of the same lab that has another image or other writes. Needs `reuse`. */
+  readonly redeploy?: boolean
+  /** With `force` or `redeploy`: reads the target and uses again whatever the image has. Needs `reuse`. */
+  readonly scan?: boolean
+  /** Needed for the above, and where `peek` says that the disk is `relocating`. */
+  readonly reuse?: Reuse
   readonly logger: Logger
 }
 
@@ -33,16 +44,26 @@ export interface PeekResult {
   readonly identity: Uint8Array | undefined
   /** The disk was present and verified once. */
   readonly complete: boolean
+  /** Chunks of an earlier image were still being moved: to open it takes `reuse`. */
+  readonly relocating: boolean
+  /** The machine uses the disk without an agent. */
+  readonly handedOver: boolean
+  readonly writes: WritesMode
 }
 
 export async function openTarget(options: OpenOptions): Promise<DiskParts> {
   const held: HeldFile[] = []
   const release = async (): Promise<void> => {
-    for (const file of held.splice(0)) await file.handle.close()
+    for (const file of held.splice(0)) await letGo(file)
   }
   try {
-    const parts = await new Opening(options, held).open()
-    return { ...parts, image: options.image, release }
+    const opening = new Opening(options, held)
+    const parts = await opening.open()
+    const overlay = await opening.overlay(parts)
+    const unclaim = async (): Promise<void> => {
+      for (const file of held) await file.unclaim()
+    }
+    return { ...parts, overlay, unclaim, image: options.image, release }
   } catch (error) {
     await release()
     throw fileError(error, options.path)
@@ -65,9 +86,9 @@ export async function peekTarget(
     if (search.kind === 'unusable') throw search.error
     if (search.kind === 'absent') return undefined
     const { superblock, storage: whole } = search.found
-    const { image, labKey, complete } = superblock
+    const { image, labKey, complete, relocating, handedOver, writes } = superblock
     const identity = (await readIdentity(whole, superblock))?.identity
-    return { image, labKey, complete, identity }
+    return { image, labKey, complete, relocating, handedOver, writes, identity }
   } finally {
     await file.handle.close()
   }
@@ -76,6 +97,8 @@ export async function peekTarget(
 function sidePath(path: string): string {
   return `${path}.bootswarm`
 }
+
+type Opened = Omit<DiskParts, 'image' | 'release' | 'overlay' | 'unclaim'>
 
 interface Previous {
   readonly generation: number
@@ -92,28 +115,102 @@ class Opening {
     this.#held = held
   }
 
-  async open(): Promise<Pick<DiskParts, 'target' | 'metadata' | 'blank'>> {
+  async open(): Promise<Opened> {
     const { path, metadataPath, image } = this.#options
     if (metadataPath !== undefined && resolve(metadataPath) === resolve(path)) {
       throw new BootswarmError('ERR_USAGE', `--metadata ${path} is the target disk itself`)
     }
-    const file = await this.#hold(path, 0o644)
-    if (file.size < image.size && (file.kind === 'device' || file.size > 0)) {
+    const file = await this.#holdTarget()
+    // A file of ours grows when another image needs it.
+    const mayGrow = file.kind === 'file' && (file.size === 0 || this.#options.redeploy === true)
+    if (file.size < image.size && !mayGrow) {
       throw tooSmall(path, file.size, image.size)
     }
     const onDevice = metadataPath === undefined && file.kind === 'device'
     const side = onDevice ? undefined : (metadataPath ?? sidePath(path))
     const search = await this.#search(file, side)
     const found = search.kind === 'found' ? this.#judgePinned(search.found) : undefined
-    if (found !== undefined && file.size > 0) {
-      const metadata = await Metadata.load(found.storage, found.superblock)
-      return { target: file.storage, metadata, blank: found.superblock.blank }
+    if (found === undefined || file.size === 0) return this.#begin(file, side, search)
+    if (foreignPin(found.superblock, this.#options) !== undefined) {
+      return this.#redeploy(file, side, found)
     }
-    return this.#begin(file, side, search)
+    const metadata = await Metadata.load(found.storage, found.superblock)
+    const { blank, relocating } = found.superblock
+    const { reuse } = this.#options
+    return {
+      target: file.storage,
+      metadata,
+      blank,
+      relocating: relocating && reuse !== undefined ? fromScan(reuse) : undefined
+    }
   }
 
-  async #hold(path: string, mode: number): Promise<HeldFile> {
-    const file = await hold(path, mode)
+  async #redeploy(file: HeldFile, side: string | undefined, found: FoundMetadata): Promise<Opened> {
+    const { image, labKey, writes = 'keep', reuse, scan = false, logger } = this.#options
+    if (reuse === undefined) throw new BootswarmError('ERR_INTERNAL', 'redeploy without reuse')
+    const target = await this.#extended(file)
+    const place: NewPlace =
+      side === undefined
+        ? { kind: 'device', device: target, path: file.path }
+        : this.#besideFile(side)
+    const switched = await redeploy({
+      ...{ image, labKey, writes, reuse, scan, target, found, place, logger }
+    })
+    // What the earlier image had beyond the new one is of use until the chunks have been moved.
+    const isOurs = file.kind === 'file' && file.size === found.superblock.image.size
+    const settle = isOurs ? () => file.handle.truncate(image.size) : undefined
+    return { ...switched, target, blank: false, settle }
+  }
+
+  /** Empty room for writes that are discarded; undefined where they are kept. */
+  async overlay({ target, metadata }: Opened): Promise<Storage | undefined> {
+    const { path, metadataPath, image, writes } = this.#options
+    if (writes !== 'discard') return undefined
+    const { superblock, regions } = metadata
+    const size = wholePages(image.size)
+    if (metadataPath === undefined && this.#held[0]?.kind === 'device') {
+      const start = (superblock.metadataOffset || size) + regions.endOffset
+      const room = Math.floor(target.size / pageBytes) * pageBytes - pageBytes - start
+      if (room >= Math.min(limits.overlayBytesMin, size)) return sectionOf(target, start, room)
+      throw new BootswarmError(
+        'ERR_TARGET_TOO_SMALL',
+        `${path} has ${Math.max(0, room)} bytes left for writes that are discarded; keep the metadata, and them, in a file with --metadata`
+      )
+    }
+    const file = await this.#hold(`${metadataPath ?? sidePath(path)}.overlay`, 0o600)
+    await file.handle.truncate(0)
+    await file.handle.truncate(size)
+    return new FileStorage(file.handle.fd, file.path, size)
+  }
+
+  #besideFile(side: string): NewPlace {
+    const path = `${side}.new`
+    return {
+      kind: 'file',
+      make: async size => {
+        const held = await this.#hold(path, 0o600)
+        await held.handle.truncate(0)
+        await held.handle.truncate(size)
+        return new FileStorage(held.handle.fd, held.path, size)
+      },
+      commit: async () => {
+        await rename(path, side)
+        await syncDirectory(dirname(side))
+      }
+    }
+  }
+
+  /** A disk that the machine has taken over is looked at only, whoever else uses it. */
+  async #holdTarget(): Promise<HeldFile> {
+    const { path, metadataPath, force, redeploy: redeploys } = this.#options
+    const pinned = await peekTarget(path, metadataPath).catch(() => undefined)
+    const takes = force === true || redeploys === true
+    const readOnly = pinned?.handedOver === true && !takes
+    return this.#hold(path, 0o644, { readOnly })
+  }
+
+  async #hold(path: string, mode: number, options?: HoldOptions): Promise<HeldFile> {
+    const file = await hold(path, mode, options)
     this.#held.push(file)
     return file
   }
@@ -127,7 +224,8 @@ class Opening {
     if (kind === 'device') {
       throw new BootswarmError('ERR_USAGE', `--metadata ${side} is a device; name a file`)
     }
-    const sideFile = await this.#hold(side, 0o600)
+    const { readOnly } = this.#held[0] ?? {}
+    const sideFile = await this.#hold(side, 0o600, { readOnly })
     const search = await searchFile(sideFile.storage, side)
     if (search.kind !== 'absent' || search.zero) return this.#usable(search)
     const message = `${side} is no disk metadata; name another file with --metadata, or --force`
@@ -144,22 +242,20 @@ class Opening {
 
   /** Undefined if it is to be overwritten; ERR_TARGET_FOREIGN if it must not be. */
   #judgePinned(found: FoundMetadata): FoundMetadata | undefined {
-    const { image, labKey, path, force } = this.#options
-    const foreign = foreignPin(found.superblock, image, labKey)
+    const { path, force, redeploy: redeploys } = this.#options
+    const foreign = foreignPin(found.superblock, this.#options)
     if (foreign === undefined) return found
+    if (redeploys === true && foreign.isOurs) return found
     if (force === true) return undefined
+    const way = foreign.isOurs ? '--redeploy switches it' : '--force overwrites it'
     throw new BootswarmError(
       'ERR_TARGET_FOREIGN',
-      `${path} ${foreign}; nothing was written; --force overwrites it`
+      `${path} ${foreign.text}; nothing was written; ${way}`
     )
   }
 
-  async #begin(
-    file: HeldFile,
-    side: string | undefined,
-    search: Search
-  ): Promise<Pick<DiskParts, 'target' | 'metadata' | 'blank'>> {
-    const { path, image, labKey, force } = this.#options
+  async #begin(file: HeldFile, side: string | undefined, search: Search): Promise<Opened> {
+    const { path, image, labKey, force, writes, scan, reuse } = this.#options
     const empty = await holdsNothing(file, image.size)
     if (!empty && force !== true) {
       throw new BootswarmError(
@@ -175,9 +271,13 @@ class Opening {
         ? deviceSection(file.storage, wholePages(image.size))
         : await this.#makeSideFile(side, asideBytes)
     const target = await this.#extended(file)
-    const metadata = await Metadata.create(storage, { image, labKey, asideBytes, ...previous })
+    const scans = scan === true && !empty && reuse !== undefined
+    const carried = scans ? { snapshot: undefined, relocating: true, formerBytes: 0 } : undefined
+    const fresh = { image, labKey, asideBytes, writes, carried, ...previous }
+    const metadata = await Metadata.create(storage, fresh)
     // Of a device only a sample was looked at.
-    return { target, metadata, blank: empty && file.kind === 'file' }
+    const blank = empty && file.kind === 'file'
+    return { target, metadata, blank, relocating: scans ? fromScan(reuse) : undefined }
   }
 
   async #extended(file: HeldFile): Promise<Storage> {
@@ -212,17 +312,26 @@ class Opening {
   }
 }
 
-/** In words, why a disk's metadata is not that of this deployment. */
+/** In words, why a disk's metadata is not that of this deployment. `isOurs`: but of this lab. */
 function foreignPin(
-  { image: pinned, labKey: pinnedLab }: Superblock,
-  image: ImageLayout,
-  labKey: Uint8Array
-): string | undefined {
-  if (!Buffer.from(pinnedLab).equals(labKey)) return 'belongs to another lab'
-  if (pinned.imageId !== image.imageId)
-    return `holds another image, ${imageCidText(pinned.imageId)}`
-  if (pinned.size === image.size && pinned.chunkSize === image.chunkSize) return undefined
-  return 'holds this image in another layout'
+  { image: pinned, labKey: pinnedLab, writes: pinnedWrites }: Superblock,
+  { image, labKey, writes = 'keep' }: OpenOptions
+): { readonly text: string; readonly isOurs: boolean } | undefined {
+  if (!Buffer.from(pinnedLab).equals(labKey)) {
+    return { text: 'belongs to another lab', isOurs: false }
+  }
+  if (pinned.imageId !== image.imageId) {
+    return { text: `holds another image, ${imageCidText(pinned.imageId)}`, isOurs: true }
+  }
+  if (pinned.size !== image.size || pinned.chunkSize !== image.chunkSize) {
+    return { text: 'holds this image in another layout', isOurs: true }
+  }
+  if (pinnedWrites === writes) return undefined
+  return { text: `was deployed with --writes ${pinnedWrites}, not ${writes}`, isOurs: true }
+}
+
+function fromScan(reuse: Reuse): Relocating {
+  return { reuse, moves: undefined, keptBytes: 0 }
 }
 
 async function previousOf(search: Search, labKey: Uint8Array): Promise<Previous> {

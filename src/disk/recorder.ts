@@ -32,6 +32,8 @@ export class Recorder {
   #placed = new Set<number>()
   #settling: ReadonlySet<number> = new Set()
   #zeros = new Set<number>()
+  /** Records of what is durable that are being written. */
+  #recording: Promise<void> = Promise.resolve()
   /** Blocks recorded as pristine that the machine has written over since. */
   #claimed: BlockRun[] = []
   /**
@@ -147,8 +149,11 @@ export class Recorder {
 
   /** Flushes until nothing is left to say. */
   async settle(): Promise<void> {
-    do await this.flush()
-    while (this.#isOwing())
+    do {
+      await this.flush()
+      // Until it is written nobody would say that it is owing.
+      await this.#recording
+    } while (this.#isOwing())
   }
 
   /** The recorded states, for a checkpoint. */
@@ -258,7 +263,7 @@ export class Recorder {
     if (runs.length === 0) return
     const records = joined(runs).map(run => ({ kind: 'pristine' as const, ...run }))
     // If this fails, so does the next flush.
-    this.#parts.metadata.append(records).catch(() => {})
+    this.#recording = this.#parts.metadata.append(records).catch(() => {})
   }
 
   /** Takes what is to be recorded; from here on it is as far as a checkpoint is concerned. */

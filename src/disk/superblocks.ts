@@ -38,10 +38,16 @@ export async function searchDevice(
   const end = lastPage(device.size)
   if (end < 0) return { kind: 'absent', zero: true }
   const last = await readingAt(device, end)
-  const size = last.kind === 'intact' ? last.superblock.image.size : imageSize
-  const start = size === undefined ? end : wholePages(size)
+  const start = metadataStart(last, imageSize) ?? end
   const first = start < end ? await readingAt(device, start) : last
   return judge(deviceSection(device, start), [first, last], path)
+}
+
+/** Where the metadata begins on a device, if that can be known. */
+function metadataStart(last: SuperblockReading, imageSize: number | undefined): number | undefined {
+  if (last.kind !== 'intact') return imageSize === undefined ? undefined : wholePages(imageSize)
+  const { metadataOffset, image } = last.superblock
+  return metadataOffset === 0 ? wholePages(image.size) : metadataOffset
 }
 
 /** What a device has behind an image that ends at `start`. */

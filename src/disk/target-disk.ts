@@ -1,70 +1,31 @@
 import { BootswarmError, limits, systemClock } from '../base/index.ts'
-import type { BlockDevice, Clock, Extent, Frame, Logger } from '../base/index.ts'
+import type { BlockDevice, Extent, Frame } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
 import { BackgroundPace, MachineIo } from './background-pace.ts'
 import { BlockReader } from './block-reader.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import { ChunkStates } from './chunk-states.ts'
-import type { ServableEvents } from './chunk-states.ts'
 import { ChunkWriter } from './chunk-writer.ts'
 import { Demand } from './demand.ts'
-import type { DemandEvents } from './demand.ts'
+import { progressOf } from './disk-parts.ts'
+import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
 import { extentsOf } from './extents.ts'
-import type { ImageLayout } from './format.ts'
-import type { Metadata } from './metadata.ts'
-import { adoptHiddenWrites } from './hidden-writes.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget } from './opening.ts'
-import type { OpenOptions, PeekResult } from './opening.ts'
-import { blockStates, masks } from './presence-map.ts'
+import type { PeekResult } from './opening.ts'
+import { notOurs, requireComplete, stopped } from './disk-errors.ts'
+import { Overlay } from './overlay.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
+import { relocate } from './relocation.ts'
 import { RoomWait } from './room-wait.ts'
-import type { RoomEvents } from './room-wait.ts'
-import type { Storage } from './storage.ts'
+import { takeBack } from './taking-back.ts'
+import { UnderWay } from './under-way.ts'
 import { verifyTarget } from './verification.ts'
 import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
 import { zeroTarget } from './zeroing.ts'
-
-/** What a disk stands on once its files are open. */
-export interface DiskParts {
-  readonly image: ImageLayout
-  readonly target: Storage
-  readonly metadata: Metadata
-  /** Every block that the metadata does not know reads as zeros from the target. */
-  readonly blank: boolean
-  /** Lets go of the files. */
-  readonly release: () => Promise<void>
-}
-
-export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
-  /** A chunk's pristine frame was given up for want of room; `count` of them by now. */
-  readonly onGivenUp?: (count: number) => void
-  readonly logger: Logger
-  readonly clock?: Clock
-  /** How long a change may stay unrecorded; `limits.journalIntervalMs` by default. */
-  readonly settleMs?: number
-  /** Bytes a second that the stream and the verification may move at most; as many as can be by default. */
-  readonly backgroundRate?: number
-  /** How frames are made that are put aside; compressed by default. */
-  readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
-}
-
-export interface TargetDiskOptions extends OpenOptions, DiskContext {}
-
-export interface DiskProgress {
-  readonly chunkCount: number
-  /** Chunks of which nothing is still to be fetched. */
-  readonly presentChunks: number
-  /** Bytes in blocks that the machine wrote. */
-  readonly machineWrittenBytes: number
-  /** Bytes of the aside area that are in use. */
-  readonly asideBytes: number
-  /** Chunks whose pristine frame there was no room for: they are not served. */
-  readonly asideGivenUp: number
-}
 
 /** The image growing on a machine's own disk, under the machine's reads and writes. */
 export class TargetDisk implements BlockDevice {
@@ -80,8 +41,12 @@ export class TargetDisk implements BlockDevice {
   readonly #reader: BlockReader
   readonly #writer: ChunkWriter
   readonly #writes: MachineWrites
-  #underWay = 0
-  #idle: PromiseWithResolvers<void> | undefined
+  readonly #overlay: Overlay | undefined
+  #reusedBytes = 0
+  /** Nothing is written any more; with `sealing`, a hand-over is being made durable. */
+  #handedOver: boolean
+  #sealing = false
+  readonly #underWay = new UnderWay()
   #closed: Promise<void> | undefined
 
   private constructor(parts: DiskParts, states: ChunkStates, context: DiskContext) {
@@ -111,6 +76,8 @@ export class TargetDisk implements BlockDevice {
         return this.#takeBack(position, true)
       }
     })
+    this.#handedOver = parts.metadata.superblock.handedOver
+    this.#overlay = parts.overlay && new Overlay(this, parts.overlay, 'the target disk')
     this.#writer = new ChunkWriter({
       room,
       states,
@@ -157,11 +124,23 @@ export class TargetDisk implements BlockDevice {
     const state = { blank, crashed: crashed || !clean }
     const states = new ChunkStates(image, known, aside, state, context)
     const disk = new TargetDisk(parts, states, context)
+    if (metadata.superblock.handedOver) return disk
     await metadata.begin(
       () => disk.#recorder.capture(),
       () => target.sync()
     )
+    disk.#reusedBytes = await relocate(parts, states, context.logger)
     return disk
+  }
+
+  /** What the machine is to see: this disk, or what is written over it until the next start. */
+  get device(): BlockDevice {
+    return this.#overlay ?? this
+  }
+
+  /** Plain bytes of an earlier deployment, or of whatever was there, that could be used again. */
+  get reusedBytes(): number {
+    return this.#reusedBytes
   }
 
   /** What a target's metadata pins, without opening it; undefined if there is none. Errors as `open`. */
@@ -171,17 +150,21 @@ export class TargetDisk implements BlockDevice {
 
   /** Waits for blocks that are missing; rejects with the signal's reason, ERR_DISK_IO, ERR_STOPPED. */
   read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array> {
+    if (this.#handedOver) return this.#run(() => this.#parts.target.read(offset, length, into))
     return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
-  /** Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL. */
+  /**
+   * Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL, and
+   * ERR_HAND_OVER once the disk is the machine's own.
+   */
   write(offset: number, data: Uint8Array): Promise<void> {
-    return this.#run(() => this.#writes.write({ offset, length: data.length }, data))
+    return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
   }
 
   /** As `write` of zeros; room on the target is given back where that can be. */
   zero(offset: number, length: number): Promise<void> {
-    return this.#run(() => this.#writes.zero({ offset, length }))
+    return this.#written(() => this.#writes.zero({ offset, length }))
   }
 
   extents(offset: number, length: number): Promise<readonly Extent[]> {
@@ -198,11 +181,11 @@ export class TargetDisk implements BlockDevice {
    * stays as the image has it: peers may want it.
    */
   trim(offset: number, length: number): Promise<void> {
-    return this.#run(() => this.#writes.trim({ offset, length }))
+    return this.#written(() => this.#writes.trim({ offset, length }))
   }
 
   flush(): Promise<void> {
-    return this.#run(() => this.#io.run(() => this.#recorder.flush()))
+    return this.#change(() => this.#io.run(() => this.#recorder.flush()), undefined)
   }
 
   /**
@@ -216,15 +199,16 @@ export class TargetDisk implements BlockDevice {
       const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
       return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
     }
-    return this.#run(async () => {
+    return this.#change(async () => {
       await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
       return this.#writer.place(position, plain, frame)
-    })
+    }, false)
   }
 
   /** The manifest says that the chunk is all zeros: it reads so at once, `finish` makes it so. */
   placeZero(position: number): void {
-    if (this.#closed !== undefined || !this.#states.zero.set(position, true)) return
+    if (this.#closed !== undefined || this.#handedOver) return
+    if (!this.#states.zero.set(position, true)) return
     this.#recorder.zeroKnown(position)
     this.#states.refresh(position)
     this.#demand.wake(position, true)
@@ -232,7 +216,7 @@ export class TargetDisk implements BlockDevice {
 
   /** Still to be fetched: blocks are missing, or it has to be put aside. */
   needs(position: number): boolean {
-    return this.#states.needs(position)
+    return !this.#handedOver && this.#states.needs(position)
   }
 
   /** `pristine` would have it. True for zero chunks. */
@@ -267,19 +251,12 @@ export class TargetDisk implements BlockDevice {
   }
 
   progress(): DiskProgress {
-    const { image, neededCount, map, aside, givenUp } = this.#states
-    return {
-      chunkCount: image.chunkCount,
-      presentChunks: image.chunkCount - neededCount,
-      machineWrittenBytes: map.writtenBytes,
-      asideBytes: aside.usedBytes,
-      asideGivenUp: givenUp.count
-    }
+    return progressOf(this.#states)
   }
 
   /** No chunk is needed any more. */
   get complete(): boolean {
-    return this.#states.neededCount === 0
+    return this.#handedOver || this.#states.neededCount === 0
   }
 
   /** `markComplete` was called once, in this run or an earlier one. */
@@ -289,12 +266,12 @@ export class TargetDisk implements BlockDevice {
 
   /** When complete: writes the zeros that so far are only promised, and flushes. May be repeated. */
   finish(signal?: AbortSignal): Promise<void> {
-    return this.#run(async () => {
+    return this.#change(async () => {
       const { target, metadata } = this.#parts
       const parts = { states: this.#states, locks: this.#locks, pace: this.#pace }
       await zeroTarget({ ...parts, target, metadata }, signal)
-      await this.#recorder.flush()
-    })
+      await this.#recorder.settle()
+    }, undefined)
   }
 
   /** Compares the target with the image, but for what the machine wrote. After `finish`. */
@@ -318,12 +295,12 @@ export class TargetDisk implements BlockDevice {
 
   /** Keeps the agent's own blob, at most `limits.identityBytesMax`; durable when it resolves. */
   setIdentity(identity: Uint8Array): Promise<void> {
-    return this.#run(() => this.#parts.metadata.setIdentity(identity))
+    return this.#change(() => this.#parts.metadata.setIdentity(identity), undefined)
   }
 
   /** Keeps a block of the image's manifest: slot 0 its root, slot n + 1 page n. Durable. */
   keepManifestBlock(slot: number, block: Uint8Array): Promise<void> {
-    return this.#run(() => this.#parts.metadata.keepManifestBlock(slot, block))
+    return this.#change(() => this.#parts.metadata.keepManifestBlock(slot, block), undefined)
   }
 
   /** Undefined if it was never kept, or not whole; the caller checks its hash. */
@@ -333,7 +310,46 @@ export class TargetDisk implements BlockDevice {
 
   /** Records for good that the whole disk was present and verified. */
   markComplete(): Promise<void> {
-    return this.#run(() => this.#parts.metadata.markComplete())
+    return this.#change(() => this.#parts.metadata.markComplete(), undefined)
+  }
+
+  /** The machine uses the disk without the agent; it is only read here, and what is read may be old. */
+  get handedOver(): boolean {
+    return this.#handedOver
+  }
+
+  /**
+   * The first step of a hand-over (docs/hand-over.md): lets others claim the device. May be repeated.
+   * ERR_HAND_OVER if the disk is not complete, or holds writes that are to be discarded.
+   */
+  async prepareHandOver(): Promise<void> {
+    if (this.#handedOver) return
+    requireComplete(this.markedComplete, this.#overlay?.usedBytes ?? 0)
+    await this.#parts.unclaim?.()
+  }
+
+  /**
+   * The machine has stopped using this disk through us: what it wrote is made durable, and then that
+   * the disk is its own. Writes are refused from the call on, unless it fails. May be repeated.
+   */
+  async handOver(): Promise<void> {
+    await this.prepareHandOver()
+    this.#sealing = true
+    try {
+      await this.#underWay.settled()
+      await this.#change(() => this.#makeFinal(), undefined)
+      this.#recorder.stop()
+      this.#handedOver = true
+    } finally {
+      this.#sealing = false
+    }
+  }
+
+  /** All that is known goes into the snapshot: to be read without a look at data that will change. */
+  async #makeFinal(): Promise<void> {
+    await this.#recorder.settle()
+    await this.#parts.metadata.checkpoint()
+    await this.#parts.metadata.markHandedOver()
   }
 
   /** Who waits is turned away with ERR_STOPPED; the rest is finished and flushed. */
@@ -344,11 +360,9 @@ export class TargetDisk implements BlockDevice {
   async #close(): Promise<void> {
     this.#demand.close(stopped())
     this.#closing.abort(stopped())
-    if (this.#underWay > 0) {
-      this.#idle = Promise.withResolvers<void>()
-      await this.#idle.promise
-    }
+    await this.#underWay.settled()
     try {
+      if (this.#handedOver) return
       await this.#recorder.settle()
       this.#recorder.stop()
       await this.#parts.metadata.close(this.#states.blank)
@@ -359,37 +373,26 @@ export class TargetDisk implements BlockDevice {
   }
 
   #takeBack(position: number, unreadable: boolean): Promise<void> {
-    return this.#locks.run(position, 'exclusive', async () => {
-      const { map, aside } = this.#states
-      const { block, count } = map.chunk(position)
-      const mayHide = this.#states.mayHideWrites(position) && !this.#recorder.isUnrecorded(position)
-      if (!mayHide || unreadable) {
-        this.#states.spoil()
-        map.mark(block, count, masks.pristine, blockStates.missing)
-      } else if (!aside.has(position)) {
-        await adoptHiddenWrites(this.#chunkParts(), position, undefined)
-      }
-      if (!unreadable) aside.forget(position)
-      this.#states.refresh(position)
-      await this.#parts.metadata.checkpoint()
-    })
+    const parts = { ...this.#chunkParts(), locks: this.#locks, metadata: this.#parts.metadata }
+    return takeBack(parts, position, { unreadable, readOnly: this.#handedOver })
   }
 
   #chunkParts(): HiddenWritesParts {
     return { states: this.#states, target: this.#parts.target, recorder: this.#recorder }
   }
 
-  async #run<T>(job: () => Promise<T>): Promise<T> {
-    if (this.#closed !== undefined) throw stopped()
-    this.#underWay++
-    try {
-      return await job()
-    } finally {
-      if (--this.#underWay === 0) this.#idle?.resolve()
-    }
+  /** For what the machine changes: not once it does that itself. */
+  #written(job: () => Promise<void>): Promise<void> {
+    return this.#handedOver || this.#sealing ? Promise.reject(notOurs()) : this.#run(job)
   }
-}
 
-function stopped(): BootswarmError {
-  return new BootswarmError('ERR_STOPPED', 'the target disk is being closed')
+  /** For what changes the disk: once the machine has it, nothing does. */
+  #change<T>(job: () => Promise<T>, otherwise: T): Promise<T> {
+    return this.#handedOver ? Promise.resolve(otherwise) : this.#run(job)
+  }
+
+  #run<T>(job: () => Promise<T>): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(stopped())
+    return this.#underWay.run(job)
+  }
 }

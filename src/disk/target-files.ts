@@ -1,5 +1,5 @@
 import fs from 'node:fs'
-import { open, readFile, stat } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
@@ -18,6 +18,9 @@ export interface HeldFile {
   readonly handle: FileHandle
   readonly size: number
   readonly storage: Storage
+  readonly readOnly?: boolean
+  /** Gives up the sole right to a device; it stays open and locked. May be repeated. */
+  unclaim(): Promise<void>
 }
 
 /** What lies at a path: undefined if nothing does; ERR_USAGE if neither a file nor a block device. */
@@ -33,18 +36,31 @@ export async function kindAt(path: string): Promise<'file' | 'device' | undefine
   throw new BootswarmError('ERR_USAGE', `${path} is neither a file nor a block device`)
 }
 
+export interface HoldOptions {
+  /** Neither claims a device nor makes a file. */
+  readonly readOnly?: boolean
+}
+
+/** What the uuid of a device-mapper device begins with that a boot environment of ours made. */
+export const mapperUuidPrefix = 'BOOTSWARM-'
+
 // A process that was just killed, or a child that was just forked, may hold a file for a moment yet.
 const holdAttempts = 10
 const holdRetryMs = 50
 
 /**
  * Opens a file, made empty with `mode` if there is none, or a block device, and locks it.
- * ERR_TARGET_BUSY if another process goes on holding it.
+ * ERR_TARGET_BUSY if another process goes on holding it. A device is claimed by a descriptor of its
+ * own, so that the claim can be given up while the lock, by which udev knows not to look, is kept.
  */
-export async function hold(path: string, mode: number): Promise<HeldFile> {
+export async function hold(
+  path: string,
+  mode: number,
+  options: HoldOptions = {}
+): Promise<HeldFile> {
   const kind = (await kindAt(path)) ?? 'file'
   for (let attempt = 1; attempt <= holdAttempts; attempt++) {
-    const file = await tryHold(path, kind, mode)
+    const file = await tryHold(path, kind, mode, options)
     if (file !== undefined) return file
     await sleep(holdRetryMs)
   }
@@ -57,10 +73,33 @@ export async function hold(path: string, mode: number): Promise<HeldFile> {
 async function tryHold(
   path: string,
   kind: 'file' | 'device',
-  mode: number
+  mode: number,
+  { readOnly = false }: HoldOptions
 ): Promise<HeldFile | undefined> {
-  const handle = await openExclusively(path, kind, mode)
-  if (handle === undefined) return undefined
+  const claim = kind === 'device' && !readOnly ? await claimDevice(path) : undefined
+  if (claim === 'taken') return undefined
+  const held = await openLocked(path, kind, mode, readOnly).catch(async (error: unknown) => {
+    await claim?.close()
+    throw error
+  })
+  let claimed = claim
+  const unclaim = async (): Promise<void> => {
+    const handle = claimed
+    claimed = undefined
+    await handle?.close()
+  }
+  if (held !== undefined) return { ...held, readOnly, unclaim }
+  await unclaim()
+  return undefined
+}
+
+export async function letGo(file: HeldFile): Promise<void> {
+  await file.unclaim()
+  await file.handle.close()
+}
+
+async function openLocked(path: string, kind: 'file' | 'device', mode: number, readOnly: boolean) {
+  const handle = await openFor(path, kind, mode, readOnly)
   try {
     if (tryLock(handle.fd)) return await heldFile(path, kind, handle)
   } catch (error) {
@@ -71,6 +110,46 @@ async function tryHold(
   return undefined
 }
 
+async function openFor(
+  path: string,
+  kind: 'file' | 'device',
+  mode: number,
+  readOnly: boolean
+): Promise<FileHandle> {
+  try {
+    const direct = kind === 'device' ? O_DIRECT : 0
+    if (readOnly) return await open(path, O_RDONLY | direct)
+    return await open(path, O_RDWR | (direct === 0 ? O_CREAT : direct), mode)
+  } catch (error) {
+    throw fileError(error, path)
+  }
+}
+
+/**
+ * On a block device O_EXCL means: not while it is mounted or otherwise claimed (open(2)). A
+ * device-mapper table of ours may hold it, half-way through a hand-over: then there is no claim to
+ * have, and none to be afraid of.
+ */
+async function claimDevice(path: string): Promise<FileHandle | 'taken' | undefined> {
+  try {
+    return await open(path, O_RDONLY | O_EXCL)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EBUSY') throw fileError(error, path)
+    return (await isHeldByUs(path)) ? undefined : 'taken'
+  }
+}
+
+/** Whether nobody holds the device but device-mapper devices whose uuid says that they are ours. */
+async function isHeldByUs(path: string): Promise<boolean> {
+  const holders = `/sys/dev/block/${deviceNumber((await stat(path, { bigint: true })).rdev)}/holders`
+  const names = await readdir(holders).catch(() => [])
+  const ours = names.map(async name => {
+    const uuid = await readFile(`${holders}/${name}/dm/uuid`, 'utf8').catch(() => '')
+    return uuid.startsWith(mapperUuidPrefix)
+  })
+  return names.length > 0 && (await Promise.all(ours)).every(isOurs => isOurs)
+}
+
 /** Opens what is there for reading only, without a lock; undefined if nothing is. */
 export async function look(path: string): Promise<HeldFile | undefined> {
   const kind = await kindAt(path)
@@ -78,17 +157,28 @@ export async function look(path: string): Promise<HeldFile | undefined> {
   try {
     const handle = await open(path, O_RDONLY)
     const { size } = await geometryOf(handle, path)
-    return { path, kind, handle, size, storage: new FileStorage(handle.fd, path, size) }
+    return {
+      path,
+      kind,
+      handle,
+      size,
+      storage: new FileStorage(handle.fd, path, size),
+      unclaim: nothing
+    }
   } catch (error) {
     throw fileError(error, path)
   }
+}
+
+function nothing(): Promise<void> {
+  return Promise.resolve()
 }
 
 async function heldFile(
   path: string,
   kind: 'file' | 'device',
   handle: FileHandle
-): Promise<HeldFile> {
+): Promise<Omit<HeldFile, 'unclaim'>> {
   const { size, sectorBytes } = await geometryOf(handle, path)
   const storage =
     kind === 'device'
@@ -103,10 +193,7 @@ async function geometryOf(
 ): Promise<{ size: number; sectorBytes: number }> {
   const stats = await handle.stat({ bigint: true })
   if (!stats.isBlockDevice()) return { size: Number(stats.size), sectorBytes: limits.sectorBytes }
-  // A device number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor.
-  const major = (stats.rdev >> 8n) & 0xfffn
-  const minor = (stats.rdev & 0xffn) | ((stats.rdev >> 12n) & 0xfff00n)
-  const about = `/sys/dev/block/${major}:${minor}`
+  const about = `/sys/dev/block/${deviceNumber(stats.rdev)}`
   const sectors = await numberIn(`${about}/size`)
   if (sectors === undefined) {
     throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
@@ -125,18 +212,11 @@ async function numberIn(path: string): Promise<number | undefined> {
   return /^\d+\n$/.test(text) ? Number(text) : undefined
 }
 
-async function openExclusively(
-  path: string,
-  kind: 'file' | 'device',
-  mode: number
-): Promise<FileHandle | undefined> {
-  try {
-    // On a block device O_EXCL means: not while it is mounted or otherwise claimed (open(2)).
-    return await open(path, kind === 'device' ? O_RDWR | O_EXCL | O_DIRECT : O_RDWR | O_CREAT, mode)
-  } catch (error) {
-    if (systemErrorCode(error) === 'EBUSY') return undefined
-    throw fileError(error, path)
-  }
+/** MAJOR:MINOR. The number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor. */
+function deviceNumber(rdev: bigint): string {
+  const major = (rdev >> 8n) & 0xfffn
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xfff00n)
+  return `${major}:${minor}`
 }
 
 const probeBytes = 1024 * 1024

@@ -3,6 +3,7 @@ export { formatNbdAddress, nbdUri, parseNbdAddress, type NbdAddress } from './ad
 export type { NbdExport, NbdExports } from './exports.ts'
 export type { NbdLimits } from './nbd-limits.ts'
 export { checkNbdAddress, startNbdServer, type NbdServer, type NbdServerOptions } from './server.ts'
+export { listen, type Listening } from './listener.ts'
 export { loadNbdTls, type NbdTls, type NbdTlsOptions } from './tls.ts'
 export { withReadTimeout } from './read-timeout.ts'
 export { KernelNbd, type AttachOptions } from './kernel-device.ts'

@@ -108,6 +108,14 @@ export const eventCatalogue = {
       meaning: 'No seed answers; the agent keeps trying.',
       fields: { seconds, addresses: texts('Where it tried.') }
     },
+    scanning: {
+      meaning: 'At most once a second, before `ready`: what the disk holds is read and hashed.',
+      fields: {
+        seconds,
+        bytesDone: number('Bytes that have been read.'),
+        size: number('Bytes that are to be read.')
+      }
+    },
     starved: {
       meaning: 'A read has waited for two seconds because nobody can deliver its chunk.',
       fields: { seconds, reads: number('Reads that wait now.') }
@@ -132,6 +140,10 @@ export const eventCatalogue = {
     },
     present: { meaning: 'Every chunk has been hashed and written.', fields: finished },
     complete: { meaning: 'The disk is complete and verified.', fields: finished },
+    'handed-over': {
+      meaning: 'The machine uses its disk directly from now on; the NBD socket is closed.',
+      fields: { seconds }
+    },
     unshared: {
       meaning: 'The disk is complete and peers are not served any more, as --share asked.',
       fields: { seconds }

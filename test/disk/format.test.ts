@@ -39,6 +39,11 @@ const superblocks: fc.Arbitrary<Superblock> = fc
       blank: fc.boolean(),
       clean: fc.boolean(),
       crashed: fc.boolean(),
+      writes: fc.constantFrom('keep' as const, 'discard' as const),
+      relocating: fc.boolean(),
+      handedOver: fc.boolean(),
+      metadataOffset: fc.constantFrom(0, Math.ceil(size / pageBytes) * pageBytes),
+      formerBytes: fc.nat(),
       snapshotSlot: fc.constantFrom(0 as const, 1 as const),
       snapshotBytes: fc.nat({ max: mapBytesOf(size) }),
       snapshotCrc: fc.nat(),
@@ -78,6 +83,9 @@ test('a superblock that breaks a limit is damaged, whatever its checksum', t => 
     { image: { ...image, chunkSize: 3 * 16384 } },
     { journalBytes: limits.journalBytes * 2 },
     { journalBytes: pageBytes },
+    { metadataOffset: 1 },
+    { metadataOffset: Math.floor((image.size - 1) / pageBytes) * pageBytes || 1 },
+    { formerBytes: 2 ** 53 },
     { asideBytes: limits.asideBytesMax + pageBytes },
     { snapshotBytes: 2 ** 50 }
   ]

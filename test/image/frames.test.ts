@@ -11,7 +11,10 @@ import { noise } from '../helpers/image-files.ts'
 const lengthMax = 64 * 1024
 
 test('a frame that was made fast holds the same bytes', async t => {
-  const plain = Buffer.concat([Buffer.alloc(60_000, 'some text, again and again; '), noise(9_000, 1)])
+  const plain = Buffer.concat([
+    Buffer.alloc(60_000, 'some text, again and again; '),
+    noise(9_000, 1)
+  ])
   const frame = await encodeFrame(plain, 'fast')
   t.is(frame.encoding, 'zstd')
   t.deepEqual(Buffer.from(await decodeFrame(frame, plain.length)), plain)

@@ -1,0 +1,24 @@
+/** Operations that have begun and not ended. */
+export class UnderWay {
+  #count = 0
+  #idle: PromiseWithResolvers<void> | undefined
+
+  async run<T>(job: () => Promise<T>): Promise<T> {
+    this.#count++
+    try {
+      return await job()
+    } finally {
+      if (--this.#count === 0) {
+        this.#idle?.resolve()
+        this.#idle = undefined
+      }
+    }
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    if (this.#count === 0) return
+    this.#idle ??= Promise.withResolvers<void>()
+    await this.#idle.promise
+  }
+}

@@ -1,0 +1,100 @@
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { checkTarget, makeTarget, makeToolsDisk, startHandOverGuest } from './hand-over-guest.ts'
+import { buildDebianImage } from './image.ts'
+import type { RunningProcess } from './processes.ts'
+
+// A machine takes its disk out of the agent's hands while it writes: device-mapper over NBD becomes
+// device-mapper over the disk (docs/hand-over.md). Helpers, agents and the power are killed on the way.
+
+const minuteMs = 60_000
+const isWhole = process.env.BOOTSWARM_HANDOVER === 'all'
+const keptForReaders = fileURLToPath(new URL('../../build/boot/', import.meta.url))
+
+interface Lab {
+  readonly directory: string
+  boot(targets: readonly string[], scenarios: readonly string[]): Promise<RunningProcess>
+}
+
+async function makeLab(t: ExecutionContext): Promise<Lab> {
+  const directory = await mkdtemp(join(tmpdir(), 'bootswarm-hand-over-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  await mkdir(keptForReaders, { recursive: true })
+  const consoleFile = join(keptForReaders, `hand-over-${process.pid}.txt`)
+  t.teardown(async () => {
+    if (t.passed) return rm(consoleFile, { force: true })
+    const text = await readFile(consoleFile, 'utf8').catch(() => '(the guest was not started)')
+    t.log(`The guest's console is in ${consoleFile} and ends with:\n${text.slice(-4000)}`)
+  })
+  const image = await buildDebianImage(directory)
+  const tools = await makeToolsDisk(directory)
+  return {
+    directory,
+    boot: (targets, scenarios) =>
+      startHandOverGuest(t, { image, tools, targets, scenarios, consoleFile })
+  }
+}
+
+function until(guest: RunningProcess, line: RegExp, timeoutMs = 8 * minuteMs): Promise<string> {
+  return guest.waitFor(String(line), timeoutMs, output => {
+    if (/guest: the end|Kernel panic/.test(output) && !line.test(output)) {
+      throw new Error(`the guest never said ${String(line)}`)
+    }
+    return line.exec(output)?.[0]
+  })
+}
+
+const intact = (disk: string): RegExp =>
+  new RegExp(`guest: ${disk} has \\d+ files, all as they were written`)
+
+test('a machine that writes takes its disk over; a helper killed after any step is run again', async t => {
+  t.timeout(11 * minuteMs)
+  const lab = await makeLab(t)
+  const target = await makeTarget(lab.directory, 'vdc')
+  const guest = await lab.boot([target], ['vdc:helper'])
+  await until(guest, /guest: vdc is handed over/)
+  await until(guest, /guest: the writer of vdc goes on without an agent/)
+  // Started again while device-mapper holds the disk: it has nothing to write, and says so.
+  await until(guest, /agent is ready, handed over: true/)
+  await until(guest, intact('vdc'))
+  t.is(await guest.ended(minuteMs), 0)
+  t.true((await checkTarget(target, lab.directory)) > 10)
+})
+
+if (isWhole) {
+  test('the helper and the agent are killed together after each step, and started again', async t => {
+    t.timeout(20 * minuteMs)
+    const lab = await makeLab(t)
+    const steps = ['prepare', 'load', 'suspend', 'seal', 'resume']
+    const names = steps.map((_, index) => `vd${String.fromCharCode(99 + index)}`)
+    const targets = await Promise.all(names.map(name => makeTarget(lab.directory, name)))
+    const scenarios = steps.map((step, index) => `${names[index]}:both-${step}`)
+    const guest = await lab.boot(targets, scenarios)
+    for (const name of names) {
+      await until(guest, new RegExp(`guest: ${name} is handed over`))
+      await until(guest, intact(name))
+    }
+    t.is(await guest.ended(minuteMs), 0)
+    for (const target of targets) t.true((await checkTarget(target, lab.directory)) > 5)
+  })
+
+  for (const step of ['prepare', 'load', 'suspend', 'seal', 'resume']) {
+    test(`power is lost after ${step}: the machine comes back with all that was synced`, async t => {
+      t.timeout(11 * minuteMs)
+      const lab = await makeLab(t)
+      const target = await makeTarget(lab.directory, 'vdc')
+      const lost = await lab.boot([target], [`vdc:power-${step}`])
+      await until(lost, /guest: vdc: cut the power/)
+      lost.kill()
+      await lost.ended(minuteMs)
+      const isSealed = step === 'seal' || step === 'resume'
+      const next = await lab.boot([target], [isSealed ? 'vdc:alone' : 'vdc:resume'])
+      await until(next, intact('vdc'))
+      t.is(await next.ended(minuteMs), 0)
+      t.true((await checkTarget(target, lab.directory)) > 3)
+    })
+  }
+}
