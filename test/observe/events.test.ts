@@ -19,7 +19,7 @@ test('a line is one JSON object with the event first', t => {
 test('what the design promises to scripts is in the catalogue', t => {
   const { seed, agent } = eventCatalogue
   const fields = (event: { fields: object }): string[] => Object.keys(event.fields)
-  t.deepEqual(fields(seed.ready), ['addresses', 'http'])
+  t.true(['addresses', 'http'].every(field => fields(seed.ready).includes(field)))
   t.true(['nbd', 'size', 'image'].every(field => fields(agent.ready).includes(field)))
   const promised = ['seconds', 'bytesFromSeed', 'bytesFromPeers', 'bytesLocal', 'verified']
   t.true(promised.every(field => fields(agent.present).includes(field)))
