@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
@@ -42,10 +42,12 @@ export async function loadNbdTls(options: NbdTlsOptions): Promise<NbdTls> {
 
 async function withCertificates(directory: string, verifyPeer: boolean): Promise<NbdTls> {
   const file = (name: string): Promise<Buffer> => readNamed(join(directory, name))
-  const [ca, cert, key] = await Promise.all(
-    ['ca-cert.pem', 'server-cert.pem', 'server-key.pem'].map(file)
-  )
-  const crl = await file('ca-crl.pem').catch(() => undefined)
+  // One after the other: of several that are missing the first is named.
+  const ca = await file('ca-cert.pem')
+  const cert = await file('server-cert.pem')
+  const key = await file('server-key.pem')
+  const hasRevoked = (await readdir(directory)).includes('ca-crl.pem')
+  const crl = hasRevoked ? await file('ca-crl.pem') : undefined
   const peer = { requestCert: verifyPeer, rejectUnauthorized: verifyPeer }
   return encrypter(directory, { ca, cert, key, crl, minVersion, ...peer })
 }
