@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import test from 'ava'
@@ -107,7 +108,7 @@ test('any bytes in any pieces break nothing but the protocol', t => {
   t.pass()
 })
 
-test('an unfinished message takes no more memory than it will have', t => {
+test('an unfinished message takes no more memory than it will have', async t => {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   collect()
@@ -118,8 +119,13 @@ test('an unfinished message takes no more memory than it will have', t => {
   for (let count = 0; count < 64; count += 1) {
     t.deepEqual([...reader.push(Buffer.alloc(1024 * 1024).subarray(0, 1))], [])
   }
-  collect()
-  const grown = process.memoryUsage().arrayBuffers - before
+  const grownBy = (): number => process.memoryUsage().arrayBuffers - before
+  // V8 lets go of buffers on a thread of its own, some time after it has collected.
+  for (let tries = 0; tries < 50 && grownBy() >= 4 * 1024 * 1024; tries += 1) {
+    collect()
+    await sleep(20)
+  }
+  const grown = grownBy()
   t.true(grown < 4 * 1024 * 1024, `${grown} bytes more`)
   t.deepEqual([...reader.push(new Uint8Array(1))], [])
 })
