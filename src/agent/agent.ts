@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, type ChunkId } from '../base/index.ts'
+import { systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
@@ -152,7 +152,7 @@ export class Agent {
       },
       onNeighbour: link => this.#session?.greet(link),
       onAlone: addresses => {
-        this.#emit({ event: 'unreachable', seconds: seconds(), addresses })
+        this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
     await this.#options.released
@@ -190,11 +190,11 @@ export class Agent {
       onNeedless: position => this.#session?.transfer.needless(position),
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
-      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: seconds() }),
+      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
       onGivenUp: chunks => {
         // At 1, 2, 4, 8, …: there may be thousands.
         if ((chunks & (chunks - 1)) === 0) {
-          this.#emit({ event: 'given-up', seconds: seconds(), chunks })
+          this.#emit({ event: 'given-up', seconds: secondsUp(), chunks })
         }
       }
     })
@@ -234,7 +234,7 @@ export class Agent {
   async #release(): Promise<void> {
     await this.#disk.handOver()
     await this.#nbd?.close()
-    this.#emit({ event: 'handed-over', seconds: seconds() })
+    this.#emit({ event: 'handed-over', seconds: secondsUp() })
   }
 
   /** From here on the machine can work; the rest happens behind its back. */
@@ -310,14 +310,14 @@ export class Agent {
     this.#reporter?.stop()
     this.#membership.stop()
     await this.#peering.stop()
-    this.#emit({ event: 'unshared', seconds: seconds() })
+    this.#emit({ event: 'unshared', seconds: secondsUp() })
     this.shared.resolve()
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
     const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
     return {
-      seconds: seconds(),
+      seconds: secondsUp(),
       bytesFromSeed,
       bytesFromPeers,
       bytesLocal,
@@ -346,9 +346,9 @@ export class Agent {
   }
 
   #sayScan({ bytesDone, size }: ScanProgress): void {
-    if (bytesDone < size && seconds() - this.#scanSaidAt < 1) return
-    this.#scanSaidAt = seconds()
-    this.#emit({ event: 'scanning', seconds: seconds(), bytesDone, size })
+    if (bytesDone < size && secondsUp() - this.#scanSaidAt < 1) return
+    this.#scanSaidAt = secondsUp()
+    this.#emit({ event: 'scanning', seconds: secondsUp(), bytesDone, size })
   }
 
   #readyEvent(image: PinnedImage): AgentEvent {
@@ -376,9 +376,4 @@ export class Agent {
   #untilFailure<T>(work: Promise<T>): Promise<T> {
     return Promise.race([work, this.failed.promise])
   }
-}
-
-/** Since the process started. */
-function seconds(): number {
-  return Math.round(performance.now()) / 1000
 }

@@ -1,4 +1,4 @@
-import { systemRandom } from '../base/index.ts'
+import { systemRandom, secondsUp } from '../base/index.ts'
 import { ImageDevice, imageCidText, Manifest } from '../image/index.ts'
 import {
   checkNbdAddress,
@@ -113,7 +113,7 @@ export class Exporter {
       onNeighbour: link => this.#session?.greet(link),
       onAlone: addresses => {
         if (this.#stopping.signal.aborted) return
-        onEvent({ event: 'unreachable', seconds: Math.round(performance.now()) / 1000, addresses })
+        onEvent({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
     this.#membership = membership

@@ -1,4 +1,4 @@
-import { BootswarmError, limits, type ChunkId, type Frame, type Holding } from '../base/index.ts'
+import { BootswarmError, type ChunkId, type Frame } from '../base/index.ts'
 import {
   decodeRoot,
   idOfCidText,
@@ -7,7 +7,8 @@ import {
   type ImageRoot
 } from '../image/index.ts'
 import type { Link } from '../swarm/index.ts'
-import type { Peering, PeeringSession } from './peering.ts'
+import { Finder } from './finder.ts'
+import type { Peering } from './peering.ts'
 
 export interface FoundImage {
   readonly root: ImageRoot
@@ -23,12 +24,10 @@ const otherSeedsMs = 3_000
  * The first minutes of a new machine, or the first milliseconds: asks the seeds what a name means,
  * trusts only what the lab signed, and gets the manifest root from whoever has it.
  */
-export class ImageFinder implements PeeringSession {
-  #peering: Peering
+export class ImageFinder extends Finder<FoundImage> {
   #labKey: Uint8Array
   #image: string
   #imageId: ChunkId | undefined
-  #found = Promise.withResolvers<FoundImage>()
   #asked = new Set<Link>()
   #retries = new Set<NodeJS.Timeout>()
   #seedCount: number
@@ -44,8 +43,8 @@ export class ImageFinder implements PeeringSession {
     /** How many seeds there may be. */
     seedCount: number
   }) {
+    super(init.peering)
     this.#seedCount = init.seedCount
-    this.#peering = init.peering
     this.#labKey = init.labKey
     this.#image = init.image
     this.#imageId = init.imageId ?? idOfCidText(init.image)
@@ -56,14 +55,9 @@ export class ImageFinder implements PeeringSession {
    * there is no such image, ERR_RELEASE_UNTRUSTED when the lab did not sign what it says.
    */
   async find(signal: AbortSignal): Promise<FoundImage> {
-    const abort = (): void => this.#found.reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    this.#peering.session = this
     try {
-      signal.throwIfAborted()
-      return await this.#found.promise
+      return await this.look(signal)
     } finally {
-      signal.removeEventListener('abort', abort)
       for (const retry of this.#retries) clearTimeout(retry)
     }
   }
@@ -75,7 +69,7 @@ export class ImageFinder implements PeeringSession {
     }
   }
 
-  onRelease(link: Link, signed: Uint8Array): void {
+  override onRelease(link: Link, signed: Uint8Array): void {
     if (this.#imageId !== undefined) return
     if (signed.length === 0) {
       this.#lacks(link)
@@ -87,9 +81,9 @@ export class ImageFinder implements PeeringSession {
       const asked = parseImageName(this.#image)
       if (name !== asked.name || tag !== asked.tag) throw this.#unknown(link)
       this.#imageId = imageId
-      for (const peer of this.#peering.swarm.links()) this.#askRoot(peer)
+      for (const peer of this.peering.swarm.links()) this.#askRoot(peer)
     } catch (error) {
-      this.#found.reject(error)
+      this.found.reject(error)
     }
   }
 
@@ -97,10 +91,10 @@ export class ImageFinder implements PeeringSession {
     if (id !== this.#imageId) return
     try {
       const plain = Uint8Array.from(bytes)
-      this.#found.resolve({ root: decodeRoot(id, plain), rootBytes: plain })
-      this.#peering.relay(id, frame)
+      this.found.resolve({ root: decodeRoot(id, plain), rootBytes: plain })
+      this.peering.relay(id, frame)
     } catch (error) {
-      this.#found.reject(error)
+      this.found.reject(error)
     }
   }
 
@@ -125,25 +119,10 @@ export class ImageFinder implements PeeringSession {
     this.#asked.delete(link)
   }
 
-  onHeard(): void {}
-  onBanned(): void {}
-  onExchange(): void {}
-  onAccepted(): void {}
-  onProgress(): void {}
-  onAwaited(): void {}
-
-  holding(): Holding {
-    return 'absent'
-  }
-
-  load(): Promise<undefined> {
-    return Promise.resolve(undefined)
-  }
-
   #lacks(link: Link): void {
     const isFirst = this.#without.size === 0
     this.#without.add(link.peerId)
-    const unknown = (): void => this.#found.reject(this.#unknown(link))
+    const unknown = (): void => this.found.reject(this.#unknown(link))
     if (this.#without.size >= this.#seedCount) unknown()
     else if (isFirst) this.#later(unknown, otherSeedsMs)
   }
@@ -151,10 +130,7 @@ export class ImageFinder implements PeeringSession {
   #askRoot(link: Link): void {
     if (this.#imageId === undefined || link.closed || this.#asked.has(link)) return
     this.#asked.add(link)
-    this.#peering.downloads.request(link, this.#imageId, 'urgent', {
-      insist: true,
-      plainLengthMax: limits.manifestBlockBytesMax
-    })
+    this.askFor(link, this.#imageId)
   }
 
   #later(work: () => void, ms = retryMs): void {

@@ -1,4 +1,4 @@
-import { limits } from '../base/index.ts'
+import { limits, orAborted } from '../base/index.ts'
 import { ChunkCache, zeroId, type ImageChunks, type Manifest } from '../image/index.ts'
 import type { ImagePlace } from './image-place.ts'
 
@@ -109,13 +109,6 @@ export class ImageView implements ImagePlace, ImageChunks {
     const arrival = this.#pages.get(page) ?? Promise.withResolvers<void>()
     this.#pages.set(page, arrival)
     this.#events.onNeed(position)
-    const aborted = Promise.withResolvers<never>()
-    const abort = (): void => aborted.reject(signal?.reason as Error)
-    signal?.addEventListener('abort', abort, { once: true })
-    try {
-      await Promise.race([arrival.promise, aborted.promise])
-    } finally {
-      signal?.removeEventListener('abort', abort)
-    }
+    await orAborted(arrival.promise, signal)
   }
 }

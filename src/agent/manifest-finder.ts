@@ -1,7 +1,8 @@
-import { limits, type ChunkId, type Frame, type Holding } from '../base/index.ts'
+import type { ChunkId, Frame } from '../base/index.ts'
 import { Manifest, type ImageRoot } from '../image/index.ts'
 import type { Link } from '../swarm/index.ts'
-import type { Peering, PeeringSession } from './peering.ts'
+import { Finder } from './finder.ts'
+import type { Peering } from './peering.ts'
 
 const pagesInFlight = 4
 const retryMs = 200
@@ -16,10 +17,8 @@ export interface FoundManifest {
  * Gets all pages of a manifest before the disk is opened, which a machine needs only to find out what
  * of the new image its disk holds already: 32 bytes a chunk, from whichever peers answer.
  */
-export class ManifestFinder implements PeeringSession {
-  #peering: Peering
+export class ManifestFinder extends Finder<void> {
   #manifest: Manifest
-  #found = Promise.withResolvers<void>()
   #blocks = new Map<number, Uint8Array>()
   /** Pages that are not here, by their names. */
   #pages = new Map<ChunkId, number[]>()
@@ -28,7 +27,7 @@ export class ManifestFinder implements PeeringSession {
   #retry: NodeJS.Timeout | undefined
 
   constructor(peering: Peering, root: ImageRoot) {
-    this.#peering = peering
+    super(peering)
     this.#manifest = new Manifest(root)
     for (const [page, id] of root.pageIds.entries()) {
       this.#pages.set(id, [...(this.#pages.get(id) ?? []), page])
@@ -37,16 +36,12 @@ export class ManifestFinder implements PeeringSession {
 
   /** Waits for as long as nobody can answer; rejects with the signal's reason, ERR_MANIFEST_INVALID. */
   async find(signal: AbortSignal): Promise<FoundManifest> {
-    const abort = (): void => this.#found.reject(signal.reason as Error)
-    signal.addEventListener('abort', abort, { once: true })
-    this.#peering.session = this
     try {
-      signal.throwIfAborted()
+      const found = this.look(signal)
       this.#ask()
-      await this.#found.promise
+      await found
       return { manifest: this.#manifest, pages: this.#blocks }
     } finally {
-      signal.removeEventListener('abort', abort)
       clearTimeout(this.#retry)
     }
   }
@@ -67,11 +62,11 @@ export class ManifestFinder implements PeeringSession {
         this.#blocks.set(page, plain)
       }
     } catch (error) {
-      this.#found.reject(error)
+      this.found.reject(error)
       return
     }
     this.#pages.delete(id)
-    this.#peering.relay(id, frame)
+    this.peering.relay(id, frame)
     this.#ask()
   }
 
@@ -91,28 +86,12 @@ export class ManifestFinder implements PeeringSession {
     for (const [id, asked] of this.#asked) if (asked === link) this.#again(id)
   }
 
-  onHeard(): void {}
-  onBanned(): void {}
-  onExchange(): void {}
-  onRelease(): void {}
-  onAccepted(): void {}
-  onProgress(): void {}
-  onAwaited(): void {}
-
-  holding(): Holding {
-    return 'absent'
-  }
-
-  load(): Promise<undefined> {
-    return Promise.resolve(undefined)
-  }
-
   #ask(): void {
     if (this.#pages.size === 0) {
-      this.#found.resolve()
+      this.found.resolve()
       return
     }
-    const links = this.#peering.swarm.links()
+    const links = this.peering.swarm.links()
     for (const id of this.#pages.keys()) {
       if (this.#asked.size >= pagesInFlight) return
       if (this.#asked.has(id)) continue
@@ -120,10 +99,7 @@ export class ManifestFinder implements PeeringSession {
       const link = links[this.#turn++ % links.length]
       if (link === undefined) return
       this.#asked.set(id, link)
-      this.#peering.downloads.request(link, id, 'urgent', {
-        insist: true,
-        plainLengthMax: limits.manifestBlockBytesMax
-      })
+      this.askFor(link, id)
     }
   }
 

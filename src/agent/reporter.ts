@@ -1,4 +1,4 @@
-import { limits, type ChunkId, type Clock } from '../base/index.ts'
+import { limits, type ChunkId, type Clock, secondsUp } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Swarm } from '../swarm/index.ts'
@@ -51,7 +51,7 @@ export class Reporter {
     if (present === this.#lastPresent) return
     this.#lastPresent = present
     const peers = swarm.links().length
-    const seconds = secondsOf(performance.now())
+    const seconds = secondsUp()
     this.#init.emit({
       event: 'progress',
       seconds,
@@ -66,18 +66,14 @@ export class Reporter {
   #watchReads(): void {
     const { transfer, clock } = this.#init
     const waitedMs = transfer.longestWaitMs()
-    const seconds = secondsOf(performance.now())
+    const seconds = secondsUp()
     if (waitedMs >= limits.starvedMs && this.#starvedAt === undefined) {
       this.#starvedAt = clock.now() - waitedMs
       this.#init.emit({ event: 'starved', seconds, reads: transfer.waitingReads() })
     } else if (waitedMs === 0 && this.#starvedAt !== undefined) {
-      const waited = secondsOf(clock.now() - this.#starvedAt)
+      const waited = Math.round(clock.now() - this.#starvedAt) / 1000
       this.#starvedAt = undefined
       this.#init.emit({ event: 'fed', seconds, waited })
     }
   }
-}
-
-function secondsOf(ms: number): number {
-  return Math.round(ms) / 1000
 }

@@ -2,6 +2,11 @@ import type { Clock, Logger, Random, Timers } from './contracts.ts'
 
 export const systemClock: Clock = { now: () => performance.now() }
 
+/** Seconds since this process started, to the millisecond. */
+export function secondsUp(): number {
+  return Math.round(performance.now()) / 1000
+}
+
 export const systemTimers: Timers = {
   ...systemClock,
   after(delayMs, run) {

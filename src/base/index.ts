@@ -1,4 +1,6 @@
 export * from './blocking-socket.ts'
+export * from './aborting.ts'
+export * from './byte-ranges.ts'
 export * from './clock.ts'
 export * from './contracts.ts'
 export * from './errors.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes, parseBytes } from './formats.ts'
 import {
@@ -107,7 +107,7 @@ async function run(options: AgentCommand): Promise<void> {
   } finally {
     await agent.stop()
   }
-  say({ event: 'stopped', seconds: Math.round(performance.now()) / 1000 })
+  say({ event: 'stopped', seconds: secondsUp() })
 }
 
 function writesOf(text: string): 'keep' | 'discard' {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, secondsUp } from '../base/index.ts'
 import { KernelNbd, parseNbdAddress } from '../nbd/index.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
@@ -44,15 +44,15 @@ async function run(options: AttachCommand): Promise<void> {
     device,
     exportName: options.export,
     deadConnectionSeconds: waitSecondsOf(options.waitFor),
-    onLost: () => say({ event: 'lost', seconds: seconds() }),
-    onReconnected: () => say({ event: 'reconnected', seconds: seconds() })
+    onLost: () => say({ event: 'lost', seconds: secondsUp() }),
+    onReconnected: () => say({ event: 'reconnected', seconds: secondsUp() })
   })
   const stopped = untilStopped()
   await kernel.attach()
   say({ event: 'attached', device, size: kernel.size, nbd })
   await stopped
   await kernel.detach()
-  say({ event: 'stopped', seconds: seconds() })
+  say({ event: 'stopped', seconds: secondsUp() })
 }
 
 function waitSecondsOf(text: string): number {
@@ -67,8 +67,4 @@ function sayToPeople(event: AttachEvent): void {
   }
   if (event.event === 'lost') printNote('the agent is gone; the device waits for it')
   if (event.event === 'reconnected') printNote('the agent is back, and the device goes on')
-}
-
-function seconds(): number {
-  return Math.round(performance.now()) / 1000
 }

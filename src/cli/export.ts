@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { secondsUp } from '../base/index.ts'
 import { Exporter } from '../agent/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
@@ -53,7 +54,7 @@ async function run(image: string, options: ExportCommand): Promise<void> {
   } finally {
     await exporter.stop()
   }
-  say({ event: 'stopped', seconds: Math.round(performance.now()) / 1000 })
+  say({ event: 'stopped', seconds: secondsUp() })
 }
 
 function sayToPeople(event: AgentEvent): void {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { BootswarmError, limits } from '../base/index.ts'
+import { BootswarmError, limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
@@ -53,7 +53,7 @@ export function register(program: Command): void {
       await untilStopped()
       clearInterval(progress)
       await seed.stop()
-      emit({ event: 'stopped', seconds: seconds() })
+      emit({ event: 'stopped', seconds: secondsUp() })
     })
   addNbdOptions(command)
   addTuning(command)
@@ -75,7 +75,7 @@ function reportProgress(seed: Seed, emit: (event: SeedEvent) => void): void {
   if (facts.bytesSent === lastSent) return
   lastSent = facts.bytesSent
   const agents = machines.filter(machine => machine.state !== 'gone').length
-  emit({ event: 'progress', seconds: seconds(), bytesSent: facts.bytesSent, agents })
+  emit({ event: 'progress', seconds: secondsUp(), bytesSent: facts.bytesSent, agents })
 }
 
 function sayToPeople(event: SeedEvent): void {
@@ -84,8 +84,4 @@ function sayToPeople(event: SeedEvent): void {
   for (const address of event.addresses) printLine(`  ${address}`)
   if (event.nbd !== undefined) printLine(`its images can be opened by NBD at ${event.nbd}`)
   printLine(`its status is at ${event.http ?? '-'}; stop it with Ctrl-C`)
-}
-
-function seconds(): number {
-  return Math.round(performance.now()) / 1000
 }

@@ -1,12 +1,7 @@
-import { limits } from '../base/index.ts'
+import { limits, type ByteRange } from '../base/index.ts'
 import type { BlockRun } from './presence-map.ts'
 
 const { blockBytes } = limits
-
-export interface ByteRange {
-  readonly offset: number
-  readonly length: number
-}
 
 /** The blocks that a range of bytes touches. */
 export function blocksOf({ offset, length }: ByteRange): BlockRun {
@@ -28,23 +23,6 @@ export function edgesOf({ offset, length }: ByteRange, size: number): number[] {
   const last = Math.floor(end / blockBytes)
   if (end % blockBytes !== 0 && end !== size && edges[0] !== last) edges.push(last)
   return edges
-}
-
-export interface ChunkPart extends ByteRange {
-  readonly position: number
-}
-
-/** A range of bytes, cut where chunks meet. */
-export function partsOf({ offset, length }: ByteRange, chunkSize: number): ChunkPart[] {
-  const parts: ChunkPart[] = []
-  const end = offset + length
-  for (let start = offset; start < end;) {
-    const position = Math.floor(start / chunkSize)
-    const stop = Math.min((position + 1) * chunkSize, end)
-    parts.push({ position, offset: start, length: stop - start })
-    start = stop
-  }
-  return parts
 }
 
 /** The whole blocks of a range, if it has any, and what is left of it at its ends. */

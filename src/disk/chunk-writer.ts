@@ -1,7 +1,6 @@
-import { isErrorCode } from '../base/index.ts'
+import { isErrorCode, type ByteRange, type ChunkPart } from '../base/index.ts'
 import type { Frame, Logger } from '../base/index.ts'
 import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
-import type { ByteRange, ChunkPart } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { Demand, DemandEvents } from './demand.ts'

@@ -1,5 +1,6 @@
+import { partsOf, type ByteRange } from '../base/index.ts'
 import type { Extent } from '../base/index.ts'
-import { blocksOf, bytesOf, partsOf, type ByteRange } from './block-ranges.ts'
+import { blocksOf, bytesOf } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import { blockStates, masks, type BlockState } from './presence-map.ts'
 

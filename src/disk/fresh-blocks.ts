@@ -1,5 +1,5 @@
+import { type ByteRange } from '../base/index.ts'
 import { blocksOf, bytesOf } from './block-ranges.ts'
-import type { ByteRange } from './block-ranges.ts'
 import { blockChecksum, ChecksumOfRun, zeroChecksum } from './checksums.ts'
 import type { CheckedRecord } from './journal-format.ts'
 import { blockStates, masks } from './presence-map.ts'

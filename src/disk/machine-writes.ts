@@ -1,6 +1,6 @@
+import { partsOf, type ByteRange, type ChunkPart } from '../base/index.ts'
 import type { MachineIo } from './background-pace.ts'
-import { blocksOf, bytesOf, partsOf, wholeBlocks } from './block-ranges.ts'
-import type { ByteRange, ChunkPart } from './block-ranges.ts'
+import { blocksOf, bytesOf, wholeBlocks } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkWriter } from './chunk-writer.ts'
 import { masks } from './presence-map.ts'

@@ -1,7 +1,6 @@
-import { BootswarmError, limits } from '../base/index.ts'
+import { BootswarmError, limits, partsOf, type ChunkPart } from '../base/index.ts'
 import type { BlockDevice } from '../base/index.ts'
-import { blocksOf, bytesOf, edgesOf, partsOf } from './block-ranges.ts'
-import type { ChunkPart } from './block-ranges.ts'
+import { blocksOf, bytesOf, edgesOf } from './block-ranges.ts'
 import { ChunkLocks } from './chunk-locks.ts'
 import type { Storage } from './storage.ts'
 

@@ -1,7 +1,6 @@
-import { limits } from '../base/index.ts'
+import { limits, type ByteRange } from '../base/index.ts'
 import type { Logger } from '../base/index.ts'
 import { blocksOf } from './block-ranges.ts'
-import type { ByteRange } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import { FreshBlocks } from './fresh-blocks.ts'
 import type { Snapshot } from './format.ts'

@@ -1,3 +1,5 @@
+import { orAborted } from '../base/index.ts'
+
 interface Loading {
   readonly bytes: Promise<Uint8Array>
   readonly abandon: AbortController
@@ -72,17 +74,5 @@ export class ChunkCache {
       this.#kept.delete(oldest)
       this.#keptBytes -= length
     }
-  }
-}
-
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work
-  const aborted = Promise.withResolvers<never>()
-  const abort = (): void => aborted.reject(signal.reason as Error)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }

@@ -1,4 +1,4 @@
-import { BootswarmError, type BlockDevice, type Extent } from '../base/index.ts'
+import { BootswarmError, partsOf, type BlockDevice, type Extent } from '../base/index.ts'
 
 /** An image's chunks, wherever they come from. */
 export interface ImageChunks {
@@ -30,13 +30,15 @@ export class ImageDevice implements BlockDevice {
     into = Buffer.allocUnsafe(length)
   ): Promise<Uint8Array> {
     await Promise.all(
-      this.#parts(offset, length).map(async ({ position, start, end }) => {
-        const at = position * this.#chunks.chunkSize
+      partsOf({ offset, length }, this.#chunks.chunkSize).map(async part => {
+        const { position } = part
         const where = await this.#chunks.where(position, signal)
-        if (where === 'zero') into.fill(0, start - offset, end - offset)
+        const start = part.offset - offset
+        if (where === 'zero') into.fill(0, start, start + part.length)
         else {
           const bytes = await this.#chunks.chunk(position, signal)
-          into.set(bytes.subarray(start - at, end - at), start - offset)
+          const from = part.offset - position * this.#chunks.chunkSize
+          into.set(bytes.subarray(from, from + part.length), start)
         }
       })
     )
@@ -44,20 +46,20 @@ export class ImageDevice implements BlockDevice {
   }
 
   async extents(offset: number, length: number, signal?: AbortSignal): Promise<readonly Extent[]> {
-    const parts = this.#parts(offset, length).slice(0, lookedUpMax)
+    const parts = partsOf({ offset, length }, this.#chunks.chunkSize).slice(0, lookedUpMax)
     const known = await Promise.all(
       parts.map(({ position }) => this.#chunks.where(position, signal))
     )
-    return parts.map(({ start, end }, index) => {
+    return parts.map((part, index) => {
       const zero = known[index] === 'zero'
       const presence = known[index] === 'remote' ? 'remote' : 'local'
-      return { length: end - start, zero, hole: zero, presence }
+      return { length: part.length, zero, hole: zero, presence }
     })
   }
 
   async prefetch(offset: number, length: number, signal?: AbortSignal): Promise<void> {
     await Promise.all(
-      this.#parts(offset, length).map(async ({ position }) => {
+      partsOf({ offset, length }, this.#chunks.chunkSize).map(async ({ position }) => {
         const where = await this.#chunks.where(position, signal)
         if (where === 'remote') await this.#chunks.chunk(position, signal)
       })
@@ -71,18 +73,5 @@ export class ImageDevice implements BlockDevice {
   /** There is nothing that could be lost. */
   flush(): Promise<void> {
     return Promise.resolve()
-  }
-
-  #parts(offset: number, length: number): { position: number; start: number; end: number }[] {
-    const { chunkSize } = this.#chunks
-    const end = offset + length
-    const parts: { position: number; start: number; end: number }[] = []
-    for (let start = offset; start < end;) {
-      const position = Math.floor(start / chunkSize)
-      const stop = Math.min((position + 1) * chunkSize, end)
-      parts.push({ position, start, end: stop })
-      start = stop
-    }
-    return parts
   }
 }

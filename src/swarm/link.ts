@@ -1,6 +1,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { BootswarmError, limits, systemClock } from '../base/index.ts'
 import { BlockPool } from './block-pool.ts'
+import { BlockWriter } from './block-writer.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
 import { encodeMessage, encodeSegmentHead, type Message } from './wire.ts'
@@ -43,9 +44,7 @@ export class Link {
   #reader = new MessageReader()
   #writable = true
   /** What was said in this turn of the event loop: it goes out at its end, in one frame of yamux. */
-  #block: Buffer | undefined
-  #filled = 0
-  #isFlushDue = false
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
   /** Received since the peer was last told that it may send more. */
   #unacknowledged = 0
   #closed = false
@@ -125,29 +124,10 @@ export class Link {
   }
 
   #write(bytes: Uint8Array): void {
-    if (this.#closed) return
-    for (let at = 0; at < bytes.length;) {
-      this.#block ??= blocks.take()
-      const taken = bytes.subarray(at, at + this.#block.length - this.#filled)
-      this.#block.set(taken, this.#filled)
-      this.#filled += taken.length
-      at += taken.length
-      if (this.#filled === this.#block.length) this.#flush()
-    }
-    if (this.#filled === 0 || this.#isFlushDue) return
-    this.#isFlushDue = true
-    setImmediate(() => {
-      this.#isFlushDue = false
-      this.#flush()
-    })
+    if (!this.#closed) this.#writer.write(bytes)
   }
 
-  #flush(): void {
-    const block = this.#block
-    if (block === undefined) return
-    const bytes = block.subarray(0, this.#filled)
-    this.#block = undefined
-    this.#filled = 0
+  #handOn(bytes: Buffer, block: Buffer): void {
     try {
       this.#writable = this.#stream.send(bytes)
     } catch (cause) {
@@ -204,7 +184,7 @@ export class Link {
 
   #finish(error: Error | undefined): void {
     if (this.#closed) return
-    this.#flush()
+    this.#writer.flush()
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#resting)

@@ -3,6 +3,7 @@ import { StreamStateError, type AbortOptions, type MessageStream } from '@libp2p
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
 import { limits } from '../../base/index.ts'
 import { BlockPool } from '../block-pool.ts'
+import { BlockWriter } from '../block-writer.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
@@ -18,11 +19,9 @@ const blocks = new BlockPool(limits.writeBlockBytes)
 export class TlsStream extends AbstractMessageStream {
   #connection: MessageStream
   #socket: TLSSocket
-  #block: Buffer | undefined
-  #filled = 0
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
   /** Given to the socket and not yet taken by the kernel. */
   #unsentBytes = 0
-  #isFlushDue = false
   /** Somebody was told to wait for 'drain'. */
   #isAwaited = false
 
@@ -35,7 +34,7 @@ export class TlsStream extends AbstractMessageStream {
     // Whoever closes the connection closes the socket: what is collected goes out before.
     const destroySoon = socket.destroySoon.bind(socket)
     socket.destroySoon = () => {
-      this.#flush()
+      this.#writer.flush()
       destroySoon()
     }
     connection.addEventListener('close', ({ error, local }) => {
@@ -46,7 +45,7 @@ export class TlsStream extends AbstractMessageStream {
   }
 
   override get writeBufferLength(): number {
-    return this.#filled + this.#unsentBytes
+    return this.#writer.filled + this.#unsentBytes
   }
 
   /** Keeps no reference to `data`: it may be overwritten afterwards. */
@@ -60,14 +59,7 @@ export class TlsStream extends AbstractMessageStream {
   }
 
   override sendData(data: Uint8Array | Pieces): SendResult {
-    for (const piece of data instanceof Uint8Array ? [data] : data) this.#collect(piece)
-    if (this.#filled > 0 && !this.#isFlushDue) {
-      this.#isFlushDue = true
-      setImmediate(() => {
-        this.#isFlushDue = false
-        this.#flush()
-      })
-    }
+    for (const piece of data instanceof Uint8Array ? [data] : data) this.#writer.write(piece)
     const canSendMore = this.#hasRoom()
     if (!canSendMore) this.#isAwaited = true
     return { sentBytes: data.byteLength, canSendMore }
@@ -89,23 +81,7 @@ export class TlsStream extends AbstractMessageStream {
     await this.#connection.close(options)
   }
 
-  #collect(piece: Uint8Array): void {
-    for (let at = 0; at < piece.length;) {
-      this.#block ??= blocks.take()
-      const taken = piece.subarray(at, at + this.#block.length - this.#filled)
-      this.#block.set(taken, this.#filled)
-      this.#filled += taken.length
-      at += taken.length
-      if (this.#filled === this.#block.length) this.#flush()
-    }
-  }
-
-  #flush(): void {
-    const block = this.#block
-    if (block === undefined) return
-    const bytes = block.subarray(0, this.#filled)
-    this.#block = undefined
-    this.#filled = 0
+  #handOn(bytes: Buffer, block: Buffer): void {
     this.#unsentBytes += bytes.length
     // Called with an error too, when the socket has ended.
     this.#socket.write(bytes, () => {

@@ -1,0 +1,50 @@
+import type { BlockPool } from './block-pool.ts'
+
+/**
+ * Collects what is written in one turn of the event loop, and hands it on at its end, or as soon as a
+ * block is full. What is written is copied.
+ */
+export class BlockWriter {
+  readonly #pool: BlockPool
+  /** `bytes` lie in `block`, which is the receiver's to give back to the pool. */
+  readonly #handOn: (bytes: Buffer, block: Buffer) => void
+  #block: Buffer | undefined
+  #filled = 0
+  #isFlushDue = false
+
+  constructor(pool: BlockPool, handOn: (bytes: Buffer, block: Buffer) => void) {
+    this.#pool = pool
+    this.#handOn = handOn
+  }
+
+  /** Bytes collected and not handed on yet. */
+  get filled(): number {
+    return this.#filled
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      this.#block ??= this.#pool.take()
+      const taken = bytes.subarray(at, at + this.#block.length - this.#filled)
+      this.#block.set(taken, this.#filled)
+      this.#filled += taken.length
+      at += taken.length
+      if (this.#filled === this.#block.length) this.flush()
+    }
+    if (this.#filled === 0 || this.#isFlushDue) return
+    this.#isFlushDue = true
+    setImmediate(() => {
+      this.#isFlushDue = false
+      this.flush()
+    })
+  }
+
+  flush(): void {
+    const block = this.#block
+    if (block === undefined) return
+    const bytes = block.subarray(0, this.#filled)
+    this.#block = undefined
+    this.#filled = 0
+    this.#handOn(bytes, block)
+  }
+}
