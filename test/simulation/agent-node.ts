@@ -60,6 +60,7 @@ export class AgentNode extends SimNode {
     const isWanted = (item: number): boolean => this.#streams && this.held[item] === 0
     const items = this.world.items.filter(isWanted)
     this.tell({ type: 'want', items, class: 'background' })
+    if (this.world.profile.length > 0) this.tell({ type: 'foreseen', items: this.world.profile })
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
     this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())
