@@ -17,7 +17,7 @@ test('the page lists every option with its default', async t => {
 
 test('--help has a line for every option of the page', t => {
   const names = (text: string): string[] =>
-    text.split('\n').flatMap(line => /^[| `]*(--[a-z-]+)/.exec(line)?.[1] ?? [])
+    text.split('\n').flatMap(line => /^[| `]*(--[a-z][a-z-]+)/.exec(line)?.[1] ?? [])
   t.deepEqual(names(usage()), names(optionTable()))
   t.true(names(usage()).length > 40)
 })
