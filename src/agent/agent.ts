@@ -13,7 +13,9 @@ import {
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { Completion } from './completion.ts'
+import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
+import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
@@ -172,14 +174,15 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { backgroundRate, backgroundFloor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      backgroundRate,
+      ...{ backgroundRate, backgroundFloor },
       path: disk,
       metadataPath: metadata,
       image,
@@ -242,12 +245,18 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
+    const notice = new CompletionNotice(this.#identity, image.imageId)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
       logger,
       signal: this.#signal,
       onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onVerified: report => {
+        const { verifiedBytes } = report
+        const figures = figuresOf(this.#traffic, this.#disk, report)
+        return this.#keepIdentity({ completion: notice.sign({ ...figures, verifiedBytes }) })
+      },
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
@@ -262,6 +271,7 @@ export class Agent {
       tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
+      notice,
       onRelease: signed => this.#checkNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
@@ -296,6 +306,7 @@ export class Agent {
   }
 
   #onComplete(report: VerifyReport | undefined): void {
+    this.#session?.sayComplete()
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
@@ -315,16 +326,7 @@ export class Agent {
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
-    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
-    return {
-      seconds: secondsUp(),
-      bytesFromSeed,
-      bytesFromPeers,
-      bytesLocal,
-      verified,
-      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
-      unverifiableBytes: report?.unverifiableBytes ?? 0
-    }
+    return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
   #checkNewer(signed: Uint8Array, image: PinnedImage): void {
@@ -338,7 +340,8 @@ export class Agent {
     this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
   }
 
-  async #keepIdentity(): Promise<void> {
+  async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
+    this.#identity = { ...this.#identity, ...news }
     // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()

@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly shareMs?: number
   /** Bytes a second that the background may use of the disk at most. */
   readonly backgroundRate?: number
+  /** And that it may use however busy the machine is. */
+  readonly backgroundFloor?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   readonly tuning?: Tuning

@@ -185,6 +185,8 @@ export const limits = {
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,
+  /** A signed completion report: two ids, seven numbers, a signature. */
+  completionBytesMax: 1 * KiB,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

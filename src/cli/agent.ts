@@ -30,6 +30,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly listen?: readonly string[]
   readonly writes: string
   readonly backgroundRate?: string
+  readonly backgroundFloor?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly scan?: boolean
@@ -65,6 +66,10 @@ export function register(program: Command): void {
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
     )
+    .option(
+      '--background-floor <bytes>',
+      'bytes a second that it may use however busy the machine is (default: 1M)'
+    )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -87,7 +92,8 @@ async function run(options: AgentCommand): Promise<void> {
     writes,
     ...readRates(options),
     shareMs,
-    backgroundRate: backgroundRateOf(options.backgroundRate),
+    backgroundRate: rateAboveZero('--background-rate', options.backgroundRate),
+    backgroundFloor: rateAboveZero('--background-floor', options.backgroundFloor),
     released,
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),
@@ -120,11 +126,11 @@ function untilOf(text: string): boolean {
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
 }
 
-function backgroundRateOf(text: string | undefined): number | undefined {
+function rateAboveZero(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  const rate = parseBytes('--background-rate', text)
+  const rate = parseBytes(option, text)
   if (rate > 0) return rate
-  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
+  throw new BootswarmError('ERR_USAGE', `${option} 0 would never end; write 1M or more`)
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {

@@ -81,3 +81,5 @@ export type Message =
   /** An empty `release` says that no such image is known. */
   | { readonly type: 'release'; readonly request: number; readonly release: Uint8Array }
   | { readonly type: 'report'; readonly report: MachineReport }
+  /** To seeds: the disk is whole and verified; see completion-report.ts. */
+  | { readonly type: 'completion'; readonly signed: Uint8Array }

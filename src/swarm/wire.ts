@@ -10,7 +10,7 @@ export * from './messages.ts'
 export const peerProtocol = '/bootswarm/peer'
 export const enrolProtocol = '/bootswarm/enrol'
 /** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 export const lengthBytes = 4
 const digestBytes = 32
@@ -43,7 +43,8 @@ const typeNumbers = {
   give: 21,
   got: 22,
   read: 23,
-  seeds: 24
+  seeds: 24,
+  completion: 25
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -160,6 +161,8 @@ function encodeBody(message: Message): Uint8Array {
       return Buffer.concat([u32(message.request), message.release])
     case 'report':
       return encodeCbor({ ...message.report })
+    case 'completion':
+      return message.signed
   }
 }
 
@@ -263,7 +266,11 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     expectLengthBetween('release', body, 4, 4 + limits.releaseBytesMax)
     return { type: 'release', request: body.readUInt32BE(0), release: body.subarray(4) }
   },
-  report: body => ({ type: 'report', report: decodeReport(body) })
+  report: body => ({ type: 'report', report: decodeReport(body) }),
+  completion(body) {
+    expectLengthBetween('completion', body, 1, limits.completionBytesMax)
+    return { type: 'completion', signed: body }
+  }
 }
 
 function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[] {

@@ -85,6 +85,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   pong: message('pong', { nonce: u32 }),
   resolve: message('resolve', { request: u32, name: text }),
   release: message('release', { request: u32, release: bytes(0, limits.releaseBytesMax) }),
+  completion: message('completion', { signed: bytes(1, limits.completionBytesMax) }),
   report: message('report', { report })
 }
 
