@@ -29,6 +29,8 @@ export const limits = {
 
   /** Plain chunks of an image that is read without a target disk, kept for the next reads. */
   imageCacheBytes: 32 * MiB,
+  /** The same where the chunks lie on the machine's own disk too, beside an agent that has work to do. */
+  imageCacheBesideBytes: 8 * MiB,
 
   // Store.
   /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */

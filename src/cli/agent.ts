@@ -45,7 +45,10 @@ export function register(program: Command): void {
     .requiredOption('--ticket <ticket>', "what 'bootswarm ticket' printed")
     .requiredOption('--image <name[:tag]|cid>', 'which image')
     .requiredOption('--disk <path>', 'the target disk: a block device, or a file, made if absent')
-    .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
+    .requiredOption(
+      '--nbd <address>',
+      'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
+    )
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
