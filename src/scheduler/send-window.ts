@@ -1,4 +1,4 @@
-import type { RequestClass, SendPolicy } from '../base/index.ts'
+import { limits, type RequestClass, type SendPolicy } from '../base/index.ts'
 import { InFlight } from './in-flight.ts'
 import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
@@ -16,6 +16,8 @@ const calmMs = 100
 const windowBytesCalmMax = 512 * 1024
 const windowMs = 25
 const rateKept = 0.9
+/** A segment is no longer on its way than this: at 512 Mbit/s the larger one. */
+const segmentMs = 0.5
 
 /**
  * How much of what nobody waits for is on its way from this node, over all its connections: what has
@@ -38,6 +40,13 @@ export class SendWindow implements SendPolicy {
     const rate = this.#line.bytesPerMs
     const calm = this.#yielding.mayRead(now) ? 0 : Math.min(windowBytesCalmMax, calmMs * rate)
     return Math.max(windowBytesMin, calm, windowMs * rate)
+  }
+
+  segmentBytes(now: number): number {
+    // While one machine's operating system reads, another may, and then it waits for this.
+    if (this.#yielding.isReading(now)) return limits.segmentBytes
+    const isQuick = segmentMs * this.#line.bytesPerMs >= limits.segmentBytesMax
+    return isQuick ? limits.segmentBytesMax : limits.segmentBytes
   }
 
   yields(now: number): boolean {
