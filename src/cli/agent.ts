@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { formatBytes, parseBytes } from './formats.ts'
+import { formatBytes } from './formats.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -13,7 +13,7 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
-import { readRates, type RateOptions } from './rates.ts'
+import { backgroundRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
@@ -55,7 +55,7 @@ export function register(program: Command): void {
       '--share <until-stopped|minutes|never>',
       'for how long a complete machine serves its peers (default: until it ends)'
     )
-    .option('--upload-rate <bytes>', 'bytes a second to peers at the most, such as 20MB')
+    .option('--upload-rate <bytes>', `bytes a second to peers at the most (${rateUnits})`)
     .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
@@ -66,7 +66,7 @@ export function register(program: Command): void {
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
     .option(
       '--background-rate <bytes>',
-      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+      'bytes a second that the stream may use of the disk, written in the same way (default: as many as the machine leaves)'
     )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
@@ -121,13 +121,6 @@ function writesOf(text: string): 'keep' | 'discard' {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
-}
-
-function backgroundRateOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const rate = parseBytes('--background-rate', text)
-  if (rate > 0) return rate
-  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {
