@@ -143,6 +143,8 @@ export const limits = {
   closeMs: 1_000,
   /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
   rateBytesPerSecondMin: 64_000,
+  /** Chunks that lie ready for the one thread that compresses what peers wait for. */
+  encodesParallel: 4,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */

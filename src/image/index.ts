@@ -12,6 +12,7 @@ export {
   isChunkSize
 } from './format.ts'
 export type { ImageRoot } from './format.ts'
+export { FrameEncoder } from './frame-encoder.ts'
 export { decodeFrame, encodeFrame, plainFrame, verifiedPlain } from './frames.ts'
 export {
   chunkIdOf,
