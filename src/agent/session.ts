@@ -91,6 +91,7 @@ export class Session implements PeeringSession {
   stop(): void {
     this.transfer.stop()
     this.#announcements.stop()
+    void this.frames.close()
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { formatBytes, parseBytes } from './formats.ts'
+import { formatBytes } from './formats.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -13,7 +13,7 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
-import { readRates, type RateOptions } from './rates.ts'
+import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
@@ -46,14 +46,17 @@ export function register(program: Command): void {
     .requiredOption('--ticket <ticket>', "what 'bootswarm ticket' printed")
     .requiredOption('--image <name[:tag]|cid>', 'which image')
     .requiredOption('--disk <path>', 'the target disk: a block device, or a file, made if absent')
-    .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
+    .requiredOption(
+      '--nbd <address>',
+      'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
+    )
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
       '--share <until-stopped|minutes|never>',
       'for how long a complete machine serves its peers (default: until it ends)'
     )
-    .option('--upload-rate <bytes>', 'bytes a second to peers at the most, such as 20MB')
+    .option('--upload-rate <bytes>', `bytes a second to peers at the most (${rateUnits})`)
     .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
@@ -64,7 +67,7 @@ export function register(program: Command): void {
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
     .option(
       '--background-rate <bytes>',
-      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+      'bytes a second that the stream may use of the disk, written in the same way (default: as many as the machine leaves)'
     )
     .option(
       '--background-floor <bytes>',
@@ -92,8 +95,8 @@ async function run(options: AgentCommand): Promise<void> {
     writes,
     ...readRates(options),
     shareMs,
-    backgroundRate: rateAboveZero('--background-rate', options.backgroundRate),
-    backgroundFloor: rateAboveZero('--background-floor', options.backgroundFloor),
+    backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
+    backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
     released,
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),
@@ -124,13 +127,6 @@ function writesOf(text: string): 'keep' | 'discard' {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
-}
-
-function rateAboveZero(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const rate = parseBytes(option, text)
-  if (rate > 0) return rate
-  throw new BootswarmError('ERR_USAGE', `${option} 0 would never end; write 1M or more`)
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {

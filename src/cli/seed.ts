@@ -4,7 +4,7 @@ import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
-import { readRates } from './rates.ts'
+import { rateUnits, readRates } from './rates.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
@@ -31,7 +31,7 @@ export function register(program: Command): void {
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
-    .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
+    .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {

@@ -14,6 +14,7 @@ export {
   isChunkSize
 } from './format.ts'
 export type { ImageRoot } from './format.ts'
+export { FrameEncoder } from './frame-encoder.ts'
 export { decodeFrame, encodeFrame, plainFrame, verifiedPlain } from './frames.ts'
 export {
   chunkIdOf,

@@ -69,26 +69,35 @@ export function encodeMessage(message: Message): Uint8Array {
 export const segmentHeadBytes = lengthBytes + 1 + 4
 
 /** The head of a segment; its bytes follow untouched, so that they need not be copied. */
-export function encodeSegmentHead(request: number, length: number): Uint8Array {
-  const head = Buffer.allocUnsafe(segmentHeadBytes)
+export function encodeSegmentHead(
+  request: number,
+  length: number,
+  head: Buffer = Buffer.allocUnsafe(segmentHeadBytes)
+): Uint8Array {
   head.writeUInt32BE(1 + 4 + length, 0)
   head[lengthBytes] = typeNumbers.segment
   head.writeUInt32BE(request, lengthBytes + 1)
   return head
 }
 
-/** What `bytes` say that follows them, if they begin with a whole head of a segment. */
+/** What the head of a segment says that follows it, if a whole one stands at `at`. */
 export function decodeSegmentHead(
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  at = 0
 ): { readonly request: number; readonly length: number } | undefined {
-  if (bytes.length < segmentHeadBytes || bytes[lengthBytes] !== typeNumbers.segment)
-    return undefined
-  const head = new DataView(bytes.buffer, bytes.byteOffset, segmentHeadBytes)
-  const length = head.getUint32(0) - (segmentHeadBytes - lengthBytes)
-  if (length < 1 || length > limits.segmentBytes) {
+  if (bytes.length < at + segmentHeadBytes) return undefined
+  if (bytes[at + lengthBytes] !== typeNumbers.segment) return undefined
+  const length = readU32(bytes, at) - (segmentHeadBytes - lengthBytes)
+  if (length < 1 || length > limits.segmentBytesMax) {
     throw malformed(`a segment announces ${length} bytes`)
   }
-  return { request: head.getUint32(lengthBytes + 1), length }
+  return { request: readU32(bytes, at + lengthBytes + 1), length }
+}
+
+/** Without a view of its own: messages are read by the hundred thousand. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
 }
 
 /** `bytes` is one message without its length. Throws ERR_PEER_PROTOCOL for anything malformed. */
@@ -209,7 +218,7 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     }
   },
   segment(body) {
-    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytes)
+    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytesMax)
     return { type: 'segment', request: body.readUInt32BE(0), bytes: body.subarray(4) }
   },
   refuse(body) {

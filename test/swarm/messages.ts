@@ -63,7 +63,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
     frameLength: u32,
     plainLength: u32
   }),
-  segment: message('segment', { request: u32, bytes: bytes(1, limits.segmentBytes) }),
+  segment: message('segment', { request: u32, bytes: bytes(1, limits.segmentBytesMax) }),
   refuse: message('refuse', { request: u32, reason: fc.constantFrom(...refusalReasons) }),
   redirect: message('redirect', { request: u32, to: peers }),
   interest: message('interest', { imageId: anyId, itemCount: u32 }),
@@ -94,7 +94,7 @@ export const anyMessage = fc.oneof(...Object.values(byType))
 
 /** As large as each kind of message gets. */
 export const largestMessages: readonly Message[] = [
-  { type: 'segment', request: 1, bytes: new Uint8Array(limits.segmentBytes) },
+  { type: 'segment', request: 1, bytes: new Uint8Array(limits.segmentBytesMax) },
   {
     type: 'have',
     imageId: 'ab'.repeat(32),
