@@ -62,6 +62,7 @@ export class Session implements PeeringSession {
     })
     this.transfer = new Transfer({
       ...init,
+      self: peering.swarm.peerId,
       onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
@@ -110,7 +111,8 @@ export class Session implements PeeringSession {
 
   onPeer(link: Link): void {
     const role = link.certificate?.role ?? 'agent'
-    this.transfer.apply({ type: 'peer', peer: link.peerId, role })
+    const isFar = this.#init.peering.isFar(link)
+    this.transfer.apply({ type: 'peer', peer: link.peerId, role, isFar })
     if (role === 'seed' || this.#init.membership.isNeighbour(link.peerId)) this.greet(link)
     const { name } = this.#init
     if (role === 'seed' && name !== undefined) link.send({ type: 'resolve', request: 0, name })

@@ -141,10 +141,9 @@ export class AgentNode extends SimNode {
       return
     }
     this.linksMax = Math.max(this.linksMax, this.links.size)
-    const isFar = link.place !== this.place
-    this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role, isFar })
-    const isSeed = link.certificate.role === 'seed'
-    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
+    const { role } = link.certificate
+    this.tell({ type: 'peer', peer: link.peerId, role, isFar: link.place !== this.place })
+    if (role === 'seed' || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {
