@@ -128,13 +128,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
+    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
       key,
       labKey,
       listen: listen ?? defaultListen,
+      location,
       relay: this.#relay,
       uploadRate,
       downloadRate,

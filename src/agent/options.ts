@@ -16,6 +16,8 @@ export interface AgentOptions {
   readonly name?: string
   readonly metadata?: string
   readonly listen?: readonly string[]
+  /** `room/rack`: who is in the same is asked first; without it, who is in the same subnet. */
+  readonly location?: string | undefined
   readonly insecure?: boolean
   /** NBD clients have to encrypt. */
   readonly nbdTls?: NbdTls

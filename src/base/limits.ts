@@ -156,6 +156,8 @@ export const limits = {
   verifierFreeBytesMax: 32 * MiB,
   neighboursMax: 20,
   peersIntroducedMax: 32,
+  /** What a machine says of where it is: `room/rack`. */
+  locationLengthMax: 64,
   /** Peers that an agent remembers the addresses of. */
   peersKnownMax: 256,
   /** A link that a redirect made, and over which nothing was asked for so long, is closed. */

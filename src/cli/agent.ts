@@ -4,6 +4,7 @@ import { Agent } from '../agent/index.ts'
 import { BootswarmError, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
+import { checkedLocation } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -28,6 +29,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly share?: string
   readonly metadata?: string
   readonly listen?: readonly string[]
+  readonly location?: string
   readonly writes: string
   readonly backgroundRate?: string
   readonly backgroundFloor?: string
@@ -60,6 +62,7 @@ export function register(program: Command): void {
     .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
+    .option('--location <room/rack>', 'where it is: peers of the same rack are asked first')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
@@ -92,6 +95,7 @@ async function run(options: AgentCommand): Promise<void> {
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    location: checkedLocation(options.location),
     writes,
     ...readRates(options),
     shareMs,

@@ -30,6 +30,8 @@ export type Message =
       readonly version: number
       readonly certificate: Uint8Array
       readonly listen: readonly string[]
+      /** Where the sender is; see `isLocation`. */
+      readonly location?: string | undefined
     }
   /** Repeated with the same request number, it changes the class of what is already wanted. */
   | {

@@ -1,5 +1,6 @@
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
 import { BootswarmError, limits, requestClasses, type ChunkId } from '../base/index.ts'
+import { isLocation } from './place.ts'
 import { refusalReasons, type MachineReport, type Message, type PeerAddress } from './messages.ts'
 
 export * from './messages.ts'
@@ -114,7 +115,8 @@ function encodeBody(message: Message): Uint8Array {
       return encodeCbor({
         version: message.version,
         certificate: message.certificate,
-        listen: message.listen
+        listen: message.listen,
+        ...(message.location === undefined ? {} : { location: message.location })
       })
     case 'want':
       return Buffer.concat([
@@ -292,14 +294,23 @@ function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[]
 
 function decodeHello(body: Buffer): Message {
   const fields = cborMap(body, 'hello')
-  const { version, certificate, listen } = fields
+  const { version, certificate, listen, location } = fields
   // The version alone must stay readable for ever: it tells a stranger which side to upgrade.
   if (!isCount(version)) throw malformed('a hello has no version')
   if (version !== protocolVersion) {
     return { type: 'hello', version, certificate: new Uint8Array(), listen: [] }
   }
   if (!(certificate instanceof Uint8Array)) throw malformed('a hello has no certificate')
-  return { type: 'hello', version, certificate, listen: strings(listen, 'listen addresses') }
+  const isPlace = typeof location === 'string' && isLocation(location)
+  if (location !== undefined && !isPlace) throw malformed('a hello has a malformed location')
+  const addresses = strings(listen, 'listen addresses')
+  return {
+    type: 'hello',
+    version,
+    certificate,
+    listen: addresses,
+    ...(isPlace ? { location } : {})
+  }
 }
 
 function decodePeers(bytes: Uint8Array): PeerAddress[] {

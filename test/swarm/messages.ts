@@ -41,11 +41,16 @@ function message<T extends Message['type']>(
 }
 
 const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
-  hello: message('hello', {
-    version: fc.constant(protocolVersion),
-    certificate: bytes(0, 400),
-    listen: addresses
-  }),
+  hello: fc.record(
+    {
+      type: fc.constant('hello' as const),
+      version: fc.constant(protocolVersion),
+      certificate: bytes(0, 400),
+      listen: addresses,
+      location: fc.stringMatching(/^[\w.-]{1,20}(\/[\w.-]{1,20}){0,2}$/)
+    },
+    { requiredKeys: ['type', 'version', 'certificate', 'listen'] }
+  ),
   want: message('want', {
     request: u32,
     class: fc.constantFrom(...requestClasses),
