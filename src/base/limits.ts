@@ -195,6 +195,12 @@ export const limits = {
   machinesMax: 10_000,
   /** A signed completion report: two ids, seven numbers, a signature. */
   completionBytesMax: 1 * KiB,
+
+  // Booting over the network.
+  /** Of a kernel, an initramfs or an agent archive. */
+  netbootFileBytesMax: 512 * MiB,
+  /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
+  bootTicketAddressesMax: 3,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

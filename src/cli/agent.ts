@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
 import { checkedLocation } from './location.ts'
@@ -28,6 +28,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly until: string
   readonly share?: string
   readonly metadata?: string
+  readonly machine?: readonly string[]
   readonly listen?: readonly string[]
   readonly location?: string
   readonly writes: string
@@ -53,6 +54,7 @@ export function register(program: Command): void {
       'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
     )
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
+    .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
       '--share <until-stopped|minutes|never>',
@@ -97,6 +99,7 @@ async function run(options: AgentCommand): Promise<void> {
     ...options,
     location: checkedLocation(options.location),
     writes,
+    machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
     backgroundRate: diskRateOf('--background-rate', options.backgroundRate),

@@ -15,6 +15,7 @@ import { PackReader } from './pack-reader.ts'
 import { allocatePack } from './pack-writer.ts'
 import { readSecretFile, writeSecretFile } from './secrets.ts'
 import { whileKept, whileNobodyAdds, withStoreLock } from './store-lock.ts'
+import { UsedTickets, type TicketUse } from './used-tickets.ts'
 
 /** Numbers that a test may want smaller. */
 export interface StoreOptions {
@@ -182,6 +183,11 @@ export class Store implements ChunkStore {
       if (dryRun === true) return { ...garbage, bytesKept: 0 }
       return { ...garbage, bytesKept: await collector.throwAway() }
     })
+  }
+
+  /** See UsedTickets.use. */
+  useTicket(nonce: Uint8Array, use: TicketUse): boolean {
+    return this.#asked(() => new UsedTickets(this.#database).use(nonce, use))
   }
 
   readSecret(name: string): Promise<Uint8Array | undefined> {
