@@ -37,7 +37,7 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
 
 export type ExchangeMessage = Extract<
   Message,
-  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' }
+  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' | 'profile' }
 >
 
 /** Bytes of frames a second; what is not set is not limited. */
@@ -50,6 +50,7 @@ export interface PeeringInit extends Rates {
   readonly key: SigningKey
   readonly labKey: Uint8Array
   readonly listen: readonly string[]
+  readonly location?: string | undefined
   readonly relay: RelayCache
   readonly tuning?: Tuning
   readonly logger: Logger
@@ -85,6 +86,7 @@ export class Peering {
         key: init.key,
         labKey: init.labKey,
         listen: init.listen,
+        location: init.location,
         logger: init.logger,
         handlers: {
           onPeer: link => peering.#onPeer(link),
@@ -104,7 +106,7 @@ export class Peering {
   private constructor(init: PeeringInit) {
     this.#init = init
     const { mechanisms } = init.tuning ?? {}
-    this.#serving = new Serving('agent', mechanisms)
+    this.#serving = new Serving('agent', mechanisms, init.location)
     const session = (): PeeringSession | undefined => this.#session
     this.downloads = new Downloads(
       {
@@ -140,6 +142,11 @@ export class Peering {
     this.#retries = setInterval(() => this.uploads.writable(), tickMs)
   }
 
+  /** In another rack or subnet than this machine. */
+  isFar(link: Link): boolean {
+    return link.place !== (this.#init.location ?? '')
+  }
+
   get swarm(): Swarm {
     return this.#swarm
   }
@@ -173,6 +180,7 @@ export class Peering {
       return
     }
     this.#usedAt.set(link, systemClock.now())
+    this.#serving.located(link.peerId, link.place)
     this.#session?.onPeer(link)
   }
 
@@ -213,6 +221,7 @@ export class Peering {
       case 'have-map':
       case 'have':
       case 'have-not':
+      case 'profile':
       case 'read':
         this.#session?.onExchange(link, message)
         return
@@ -229,6 +238,8 @@ export class Peering {
       case 'more':
       case 'seeds':
       case 'resolve':
+      case 'boot':
+      case 'completion':
       case 'report':
       case 'hello':
         // Nothing an agent acts upon: it signs no releases and keeps no list of machines.

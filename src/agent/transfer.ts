@@ -34,6 +34,8 @@ export interface TransferNetwork {
 }
 
 export interface TransferInit {
+  /** This machine's peer id. */
+  readonly self: string
   readonly items: Items
   readonly disk: ImagePlace
   readonly network: TransferNetwork
@@ -69,10 +71,15 @@ export class Transfer {
   #unnamed = new Map<number, Map<number, RequestClass>>()
   /** Items that somebody waits for, and since when. */
   #urgent = new Map<number, number>()
+  /** What the boot is foreseen to read: the image's boot profile. */
+  #profile: readonly number[] = []
+  /** The pages that list it. */
+  #profilePages = new Set<number>()
 
   constructor(init: TransferInit) {
     this.#init = init
     this.#fetching = new Fetching({
+      self: init.self,
       itemCount: init.items.count,
       random: init.random,
       idOf: item => init.items.idOf(item),
@@ -111,10 +118,11 @@ export class Transfer {
     return this.#urgent.size
   }
 
-  need(position: number, why: 'read' | 'write' | 'aside'): void {
+  /** `look`: somebody looks at the image beside the machine, which says nothing of what others will read. */
+  need(position: number, why: 'read' | 'write' | 'aside' | 'look'): void {
     const { manifest } = this.#init.items
     const requestClass = why === 'aside' ? 'prefetch' : 'urgent'
-    if (requestClass === 'urgent') this.#init.onRead(position)
+    if (requestClass === 'urgent' && why !== 'look') this.#init.onRead(position)
     const page = manifest.pageOf(position)
     if (manifest.hasPage(page)) {
       this.#wantChunks([position], requestClass)
@@ -134,6 +142,21 @@ export class Transfer {
     const item = items.itemOf(id) ?? position
     this.#urgent.delete(item)
     this.apply({ type: 'want', items: [item], class: 'background' })
+  }
+
+  /** The boot will read these chunks, in this order. */
+  foresee(positions: readonly number[]): void {
+    const { manifest } = this.#init.items
+    this.#profile = positions
+    this.#profilePages = new Set(positions.map(position => manifest.pageOf(position)))
+    this.#foresee()
+  }
+
+  /** The machine reads the chunk for the first time. */
+  touched(position: number): void {
+    const { items } = this.#init
+    const id = items.idOf(position)
+    if (id !== undefined) this.apply({ type: 'read', item: items.itemOf(id) ?? position })
   }
 
   /** A chunk that was here has turned out to be wrong or is needed again. */
@@ -272,6 +295,16 @@ export class Transfer {
     }, diskRetryMs).unref()
   }
 
+  /** As far as pages say what the chunks are. */
+  #foresee(): void {
+    const { items } = this.#init
+    const named = this.#profile.flatMap(position => {
+      const id = items.idOf(position)
+      return id === undefined ? [] : [items.itemOf(id) ?? position]
+    })
+    this.apply({ type: 'foreseen', items: [...new Set(named)] })
+  }
+
   #pageIsHere(page: number): void {
     const { items, disk } = this.#init
     const { first, end } = items.positionsOfPage(page)
@@ -287,6 +320,7 @@ export class Transfer {
       byClass.get(unnamed.get(position) ?? 'background')?.push(position)
     }
     for (const [requestClass, positions] of byClass) this.#wantChunks(positions, requestClass)
+    if (this.#profilePages.has(page)) this.#foresee()
   }
 
   /** Their pages are here. */

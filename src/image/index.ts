@@ -1,5 +1,17 @@
+export { carryOver, nameSteps } from './boot-carry-over.ts'
+export type { NamedStep } from './boot-carry-over.ts'
+export {
+  decodeBootOrder,
+  encodeBootOrder,
+  mergeBoots,
+  openProfile,
+  signProfile
+} from './boot-profile.ts'
+export type { BootProfile, BootStep } from './boot-profile.ts'
 export { ChunkCache } from './chunk-cache.ts'
 export { sourceOf } from './chunk-source.ts'
+export { diffManifests } from './diff.ts'
+export type { ImageDiff } from './diff.ts'
 export { exportImage } from './export.ts'
 export type { ExportOptions } from './export.ts'
 export { fileError, syncDirectory, writeFully } from './files.ts'
@@ -12,6 +24,7 @@ export {
   isChunkSize
 } from './format.ts'
 export type { ImageRoot } from './format.ts'
+export { FrameEncoder } from './frame-encoder.ts'
 export { decodeFrame, encodeFrame, plainFrame, verifiedPlain } from './frames.ts'
 export {
   chunkIdOf,

@@ -5,6 +5,7 @@ import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
+import type { Rack } from './rack.ts'
 import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
 /** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
@@ -35,11 +36,14 @@ export interface AskingInit {
   readonly isForeseen: (item: number) => boolean
   /** What seeds call the item; undefined while that is not known. */
   readonly keyOf?: ((item: number) => string | undefined) | undefined
+  /** Without it, all peers are as near as any. */
+  readonly rack?: Rack | undefined
 }
 
 /** What is asked of whom, from the first question to the item's arrival or the next peer. */
 export class Asking {
   readonly choice: PeerChoice
+  #rack: Rack | undefined
   #mechanisms: Mechanisms
   #peers: PeerTable
   #have: Availability
@@ -59,8 +63,9 @@ export class Asking {
   #fallbacks = new Map<number, number>()
 
   constructor(init: AskingInit) {
-    const { peers, have, mechanisms, keyOf, isForeseen, fallbackMs = stuckMs } = init
-    this.choice = new PeerChoice(peers, have, keyOf)
+    const { peers, have, mechanisms, keyOf, isForeseen, rack, fallbackMs = stuckMs } = init
+    this.choice = new PeerChoice(peers, have, keyOf, rack)
+    this.#rack = rack
     this.#mechanisms = mechanisms
     this.#peers = peers
     this.#have = have
@@ -170,7 +175,7 @@ export class Asking {
       return [{ type: 'cancel', peer, item }]
     }
     const actions: FetchAction[] = []
-    if (request !== undefined) this.#forget(request)
+    if (request !== undefined) this.#forget(request, now)
     if (request !== undefined && request.state !== 'connecting') {
       actions.push({ type: 'cancel', peer: request.peer, item })
     }
@@ -194,6 +199,8 @@ export class Asking {
     if (request.received > 0)
       this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
     this.#requests.delete(item)
+    this.#rack?.over(item, now)
+    if (request.class === 'background') this.#rack?.moved(now)
     this.#peers.settled(request.peer, request.askedAt, now)
     if (request.state === 'connecting') return []
     // Harmless when the request is what brought the item: then nothing is out any more.
@@ -263,7 +270,7 @@ export class Asking {
     )
     if (targets.length > 0) this.#hints.set(item, targets)
     else this.#insist.add(item)
-    this.#forget(request)
+    this.#forget(request, now)
   }
 
   dropStalled(now: number): FetchAction[] {
@@ -276,7 +283,7 @@ export class Asking {
       // Who has let us down before is not given the benefit of our slow line.
       const patience = {
         lateMs: this.#patienceMs(request),
-        drainMs: state?.stall.times === 0 ? drainMs : 0,
+        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
         frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
       }
       const stall = stallOf(request, state, now, patience)
@@ -309,11 +316,12 @@ export class Asking {
   #giveUp(request: Request, now: number, avoidMs: number, actions: FetchAction[]): void {
     if (request.redirected) this.#insist.add(request.item)
     this.#peers.avoid(request.peer, request.item, now + avoidMs)
-    this.#forget(request)
+    this.#forget(request, now)
     actions.push({ type: 'abandoned', item: request.item })
   }
 
-  #forget(request: Request): void {
+  #forget(request: Request, now: number): void {
+    this.#rack?.over(request.item, now)
     this.#requests.delete(request.item)
     if (request.state !== 'connecting') this.#peers.released(request.peer)
   }

@@ -21,7 +21,9 @@ import {
   type MachineReport,
   type Message
 } from '../swarm/index.ts'
+import { BootProfiles } from './boot-profiles.ts'
 import { Brothers } from './brothers.ts'
+import { CompletedMachines } from './completed-machines.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
 import { NbdImages } from './nbd-exports.ts'
@@ -39,6 +41,8 @@ export interface SeedOptions {
   readonly nbd?: string
   readonly insecure?: boolean
   readonly nbdTls?: NbdTls
+  /** `room/rack`: machines of the same get the first copies, when other racks are behind a thin line. */
+  readonly location?: string | undefined
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
@@ -55,15 +59,18 @@ export class Seed {
   readonly #store: Store
   readonly #logger: Logger
   readonly #as: string | undefined
+  readonly #location: string | undefined
   readonly #machines = new Machines(systemClock)
   readonly #introductions = new Introductions(systemRandom)
   readonly #serving: Serving
   readonly #brothers: Brothers
   readonly #images: ServedImages
+  readonly #boots: BootProfiles
   readonly #uploads: Uploads
   readonly #startedAt = systemClock.now()
   readonly #pings: NodeJS.Timeout
   readonly #retries: NodeJS.Timeout
+  #completed!: CompletedMachines
   #swarm!: Swarm
   #api!: ControlApi
   #nbd: NbdServer | undefined
@@ -79,6 +86,7 @@ export class Seed {
         http: options.http,
         status: () => seed.status()
       })
+      seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
       await seed.#join(options.listen ?? defaultListen)
       await seed.#show(options)
       return seed
@@ -88,14 +96,16 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, { logger, tuning, as, uploadRate }: SeedOptions) {
+  private constructor(store: Store, { logger, tuning, as, location, uploadRate }: SeedOptions) {
     this.#store = store
     this.#logger = logger
     this.#as = as
+    this.#location = location
     const { mechanisms } = tuning ?? {}
-    this.#serving = new Serving('seed', mechanisms)
+    this.#serving = new Serving('seed', mechanisms, location)
     this.#brothers = new Brothers((imageId, seeds) => this.#share(imageId, seeds))
     this.#images = new ServedImages(store)
+    this.#boots = new BootProfiles(store, this.#images, logger)
     this.#uploads = new Uploads({
       policy: this.#serving,
       window: makeSendWindow(mechanisms),
@@ -150,6 +160,7 @@ export class Seed {
     await this.#nbd?.close()
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
+    ;(this.#completed as CompletedMachines | undefined)?.close()
     await this.#store.close()
   }
 
@@ -161,9 +172,13 @@ export class Seed {
       labKey: store.lab.publicKey,
       listen,
       logger: this.#logger,
+      location: this.#location,
       enrol: request => enrolMachine(store, request, Date.now()),
       handlers: {
-        onPeer: link => this.#machines.joined(link.peerId, link.certificate?.name ?? ''),
+        onPeer: link => {
+          this.#serving.located(link.peerId, link.place)
+          this.#machines.joined(link.peerId, link.certificate?.name ?? '')
+        },
         onMessage: (link, message) => this.#receive(link, message),
         onWritable: () => this.#uploads.writable(),
         onGone: link => this.#gone(link)
@@ -218,12 +233,19 @@ export class Seed {
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
         return
+      case 'boot':
+        this.#booted(link, message)
+        return
+      case 'completion':
+        this.#completed.reported(link, message.signed)
+        return
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })
         return
       case 'pong':
       case 'have-all':
       case 'have-not':
+      case 'profile':
       case 'read':
       case 'peers':
       case 'release':
@@ -259,8 +281,7 @@ export class Seed {
       .manifest(imageId)
       .then(manifest => {
         if (link.closed) return
-        if (manifest !== undefined) this.#offer(manifest)
-        if (manifest !== undefined) link.send({ type: 'have-all', imageId })
+        if (manifest !== undefined) this.#greet(link, manifest)
         this.#introductions.introduce(link, imageId, peerId => this.#swarm.addressOf(peerId))
       })
       .catch((error: unknown) => {
@@ -268,7 +289,22 @@ export class Seed {
       })
   }
 
-  /** What no boot profile orders leaves the seed in random order. */
+  /** What a boot will read is said before anything can be asked for. */
+  #greet(link: Link, manifest: Manifest): void {
+    const { imageId } = manifest.root
+    this.#offer(manifest)
+    const profile = this.#boots.signed(manifest)
+    if (profile !== undefined) link.send({ type: 'profile', imageId, bytes: profile })
+    link.send({ type: 'have-all', imageId })
+  }
+
+  #booted(link: Link, { imageId, bytes }: Extract<Message, { type: 'boot' }>): void {
+    this.#boots.learn(link.peerId, imageId, bytes).catch((error: unknown) => {
+      this.#logger.warn("a machine's boot could not be kept", { error })
+    })
+  }
+
+  /** In random order: what boots read is asked for by name before it is given. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
     if (this.#serving.offers(imageId)) return

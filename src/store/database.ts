@@ -40,6 +40,40 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `
 
+// Came later than version 1 without changing what it means: made in stores that lack them.
+const addedTables = `
+  -- The last serial of names that were removed: a name's releases only ever grow newer.
+  CREATE TABLE IF NOT EXISTS former_releases (
+    name TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    PRIMARY KEY (name, tag)
+  ) STRICT, WITHOUT ROWID;
+  -- What machines' last boots of an image read, in order.
+  CREATE TABLE IF NOT EXISTS boot_reports (
+    image BLOB NOT NULL,
+    machine TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    chunk_size INTEGER NOT NULL,
+    steps BLOB NOT NULL,
+    -- The digests of the steps' chunks: the image may be gone when its next version is booted.
+    ids BLOB NOT NULL,
+    PRIMARY KEY (image, machine)
+  ) STRICT, WITHOUT ROWID;
+  -- The names that an image had when it was booted.
+  CREATE TABLE IF NOT EXISTS boot_names (
+    name TEXT NOT NULL,
+    image BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (name, image)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS used_tickets (
+    nonce BLOB PRIMARY KEY,
+    peer_id TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+
 /** Opens a store's index; with `create`, makes its tables where they are not there yet. */
 export function openDatabase(path: string, create: boolean): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyMs, enableForeignKeyConstraints: true })
@@ -56,6 +90,7 @@ export function openDatabase(path: string, create: boolean): DatabaseSync {
     } else if (version !== storeVersion) {
       throw formatVersionError(`the index ${path}`, version, storeVersion)
     }
+    database.exec(addedTables)
     return database
   } catch (error) {
     database.close()

@@ -2,24 +2,39 @@ import type { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { BootswarmError, limits } from '../base/index.ts'
 import type { ChunkId, ChunkStore, Frame, SigningKey } from '../base/index.ts'
-import { zeroId } from '../image/index.ts'
+import { readManifest, sourceOf, zeroId } from '../image/index.ts'
 import type { ImportResult, Release } from '../image/index.ts'
+import { BootReports } from './boot-reports.ts'
+import type { BootReport } from './boot-reports.ts'
 import { Catalogue } from './catalogue.ts'
 import type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
 import { ChunkAppender } from './chunk-appender.ts'
 import { ChunkIndex } from './chunk-index.ts'
 import { databaseError } from './database.ts'
-import { frameBytesMax, storeFiles } from './format.ts'
+import { frameBytesMax, recordHeaderBytes, storeFiles } from './format.ts'
+import { GarbageCollector, type Garbage } from './garbage.ts'
 import { PackReader } from './pack-reader.ts'
 import { allocatePack } from './pack-writer.ts'
 import { readSecretFile, writeSecretFile } from './secrets.ts'
-import { withStoreLock } from './store-lock.ts'
+import { whileKept, whileNobodyAdds, withStoreLock } from './store-lock.ts'
+import { UsedTickets, type TicketUse } from './used-tickets.ts'
 
 /** Numbers that a test may want smaller. */
 export interface StoreOptions {
   readonly packBytesMax?: number
   readonly unsyncedBytesMax?: number
   readonly unsyncedMs?: number
+}
+
+export interface GarbageOptions {
+  /** Counts only. */
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface Collected extends Garbage {
+  /** Of the bytes, those that the file system cannot take back. */
+  readonly bytesKept: number
 }
 
 export interface StoreParts {
@@ -45,6 +60,7 @@ export class Store implements ChunkStore {
   readonly #reader: PackReader
   readonly #appender: ChunkAppender
   readonly #catalogue: Catalogue
+  readonly #boots: BootReports
 
   constructor({ directory, database, lab, enrolSecret, options }: StoreParts) {
     this.directory = directory
@@ -63,6 +79,7 @@ export class Store implements ChunkStore {
       unsyncedMs: options.unsyncedMs ?? limits.unsyncedMs
     })
     this.#catalogue = new Catalogue(database, lab)
+    this.#boots = new BootReports(database)
   }
 
   has(id: ChunkId): boolean {
@@ -72,7 +89,22 @@ export class Store implements ChunkStore {
   /** One pread. ERR_STORE_CORRUPT, naming the pack, if the record there is not intact. */
   async get(id: ChunkId): Promise<Frame | undefined> {
     const location = this.#locate(id)
-    return location && this.#reader.read(id, location)
+    if (location === undefined) return undefined
+    try {
+      return await this.#reader.read(id, location)
+    } catch (error) {
+      // Thrown away while it was being read, by another process, and perhaps stored anew since.
+      const now = this.#locate(id)
+      if (now === undefined) return undefined
+      if (now.pack === location.pack && now.offset === location.offset) throw error
+      return await this.#reader.read(id, now)
+    }
+  }
+
+  /** Bytes of a chunk's frame; undefined when it is not here. */
+  frameBytes(id: ChunkId): number | undefined {
+    const location = this.#locate(id)
+    return location && location.length - recordHeaderBytes
   }
 
   /**
@@ -125,6 +157,58 @@ export class Store implements ChunkStore {
     return this.#asked(() => this.#catalogue.resolve(nameOrCid))
   }
 
+  /** Forgets a name, and its image when it has no other (true). ERR_IMAGE_UNKNOWN. */
+  removeRelease(name: string, tag: string): boolean {
+    return this.#asked(() => this.#catalogue.removeRelease(name, tag))
+  }
+
+  /** Forgets an image that has no name. ERR_IMAGE_UNKNOWN, ERR_IMAGE_NAMED. */
+  removeImage(imageId: ChunkId): void {
+    this.#asked(() => this.#catalogue.removeImage(imageId))
+  }
+
+  /** Runs an import: what it finds here is not thrown away before its image is in the catalogue. */
+  adding<Result>(work: () => Promise<Result>): Promise<Result> {
+    return whileKept(this.directory, work)
+  }
+
+  /**
+   * Throws away the chunks that no image needs; `dryRun` only counts them. ERR_STORE_BUSY while
+   * somebody adds an image; ERR_CHUNK_MISSING, ERR_CHUNK_CORRUPT when an image is not whole: nothing
+   * is thrown away then.
+   */
+  collectGarbage({ dryRun, signal }: GarbageOptions): Promise<Collected> {
+    return whileNobodyAdds(this.directory, async () => {
+      const collector = new GarbageCollector(this.#database, join(this.directory, storeFiles.packs))
+      for (const { imageId } of this.images()) {
+        collector.need(imageId, await readManifest(imageId, sourceOf(this), signal))
+      }
+      const garbage = collector.found()
+      if (dryRun === true) return { ...garbage, bytesKept: 0 }
+      return { ...garbage, bytesKept: await collector.throwAway() }
+    })
+  }
+
+  /** See UsedTickets.use. */
+  useTicket(nonce: Uint8Array, use: TicketUse): boolean {
+    return this.#asked(() => new UsedTickets(this.#database).use(nonce, use))
+  }
+
+  /** Keeps what a machine's boot read, in place of what it said before. */
+  addBootReport(report: BootReport, nowMs = Date.now()): void {
+    this.#asked(() => this.#boots.add(report, this.#namesOf(report.imageId), nowMs))
+  }
+
+  /** The last boots of an image, one a machine, newest first; at most `limits.bootReportsMax`. */
+  bootReports(imageId: ChunkId): BootReport[] {
+    return this.#asked(() => this.#boots.of(imageId))
+  }
+
+  /** The image that was booted last of those that had this one's name before it. */
+  formerlyBooted(imageId: ChunkId): ChunkId | undefined {
+    return this.#asked(() => this.#boots.formerOf(imageId, this.#namesOf(imageId)))
+  }
+
   readSecret(name: string): Promise<Uint8Array | undefined> {
     return readSecretFile(this.directory, name)
   }
@@ -148,6 +232,12 @@ export class Store implements ChunkStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Without their tags: `debian:13` goes on where `debian:12` was. */
+  #namesOf(imageId: ChunkId): string[] {
+    const releases = this.#catalogue.releases().filter(release => release.imageId === imageId)
+    return [...new Set(releases.map(({ name }) => name))]
   }
 
   #locate(id: ChunkId) {

@@ -1,5 +1,6 @@
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
 import { BootswarmError, limits, requestClasses, type ChunkId } from '../base/index.ts'
+import { isLocation } from './place.ts'
 import { refusalReasons, type MachineReport, type Message, type PeerAddress } from './messages.ts'
 
 export * from './messages.ts'
@@ -10,7 +11,7 @@ export * from './messages.ts'
 export const peerProtocol = '/bootswarm/peer'
 export const enrolProtocol = '/bootswarm/enrol'
 /** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 2
+export const protocolVersion = 3
 
 export const lengthBytes = 4
 const digestBytes = 32
@@ -43,7 +44,10 @@ const typeNumbers = {
   give: 21,
   got: 22,
   read: 23,
-  seeds: 24
+  seeds: 24,
+  completion: 25,
+  boot: 26,
+  profile: 27
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -68,26 +72,35 @@ export function encodeMessage(message: Message): Uint8Array {
 export const segmentHeadBytes = lengthBytes + 1 + 4
 
 /** The head of a segment; its bytes follow untouched, so that they need not be copied. */
-export function encodeSegmentHead(request: number, length: number): Uint8Array {
-  const head = Buffer.allocUnsafe(segmentHeadBytes)
+export function encodeSegmentHead(
+  request: number,
+  length: number,
+  head: Buffer = Buffer.allocUnsafe(segmentHeadBytes)
+): Uint8Array {
   head.writeUInt32BE(1 + 4 + length, 0)
   head[lengthBytes] = typeNumbers.segment
   head.writeUInt32BE(request, lengthBytes + 1)
   return head
 }
 
-/** What `bytes` say that follows them, if they begin with a whole head of a segment. */
+/** What the head of a segment says that follows it, if a whole one stands at `at`. */
 export function decodeSegmentHead(
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  at = 0
 ): { readonly request: number; readonly length: number } | undefined {
-  if (bytes.length < segmentHeadBytes || bytes[lengthBytes] !== typeNumbers.segment)
-    return undefined
-  const head = new DataView(bytes.buffer, bytes.byteOffset, segmentHeadBytes)
-  const length = head.getUint32(0) - (segmentHeadBytes - lengthBytes)
-  if (length < 1 || length > limits.segmentBytes) {
+  if (bytes.length < at + segmentHeadBytes) return undefined
+  if (bytes[at + lengthBytes] !== typeNumbers.segment) return undefined
+  const length = readU32(bytes, at) - (segmentHeadBytes - lengthBytes)
+  if (length < 1 || length > limits.segmentBytesMax) {
     throw malformed(`a segment announces ${length} bytes`)
   }
-  return { request: head.getUint32(lengthBytes + 1), length }
+  return { request: readU32(bytes, at + lengthBytes + 1), length }
+}
+
+/** Without a view of its own: messages are read by the hundred thousand. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
 }
 
 /** `bytes` is one message without its length. Throws ERR_PEER_PROTOCOL for anything malformed. */
@@ -104,7 +117,8 @@ function encodeBody(message: Message): Uint8Array {
       return encodeCbor({
         version: message.version,
         certificate: message.certificate,
-        listen: message.listen
+        listen: message.listen,
+        ...(message.location === undefined ? {} : { location: message.location })
       })
     case 'want':
       return Buffer.concat([
@@ -117,6 +131,9 @@ function encodeBody(message: Message): Uint8Array {
       return u32(message.request)
     case 'more':
       return Buffer.concat([u32(message.request), Buffer.from(message.imageId, 'hex')])
+    case 'boot':
+    case 'profile':
+      return Buffer.concat([Buffer.from(message.imageId, 'hex'), message.bytes])
     case 'give':
       return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
     case 'accept':
@@ -160,6 +177,8 @@ function encodeBody(message: Message): Uint8Array {
       return Buffer.concat([u32(message.request), message.release])
     case 'report':
       return encodeCbor({ ...message.report })
+    case 'completion':
+      return message.signed
   }
 }
 
@@ -206,7 +225,7 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     }
   },
   segment(body) {
-    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytes)
+    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytesMax)
     return { type: 'segment', request: body.readUInt32BE(0), bytes: body.subarray(4) }
   },
   refuse(body) {
@@ -246,6 +265,14 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     imageId: digest(body, 0),
     seeds: strings(cbor(body.subarray(digestBytes), 'seed list'), 'seeds')
   }),
+  boot(body) {
+    expectLengthBetween('boot', body, digestBytes + 8, digestBytes + 8 * limits.bootChunksMax)
+    return { type: 'boot', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+  },
+  profile(body) {
+    expectLengthBetween('profile', body, digestBytes + 1, digestBytes + limits.profileBytesMax)
+    return { type: 'profile', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+  },
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {
     expectLength('ping', body, 4)
@@ -263,7 +290,11 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     expectLengthBetween('release', body, 4, 4 + limits.releaseBytesMax)
     return { type: 'release', request: body.readUInt32BE(0), release: body.subarray(4) }
   },
-  report: body => ({ type: 'report', report: decodeReport(body) })
+  report: body => ({ type: 'report', report: decodeReport(body) }),
+  completion(body) {
+    expectLengthBetween('completion', body, 1, limits.completionBytesMax)
+    return { type: 'completion', signed: body }
+  }
 }
 
 function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[] {
@@ -276,14 +307,23 @@ function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[]
 
 function decodeHello(body: Buffer): Message {
   const fields = cborMap(body, 'hello')
-  const { version, certificate, listen } = fields
+  const { version, certificate, listen, location } = fields
   // The version alone must stay readable for ever: it tells a stranger which side to upgrade.
   if (!isCount(version)) throw malformed('a hello has no version')
   if (version !== protocolVersion) {
     return { type: 'hello', version, certificate: new Uint8Array(), listen: [] }
   }
   if (!(certificate instanceof Uint8Array)) throw malformed('a hello has no certificate')
-  return { type: 'hello', version, certificate, listen: strings(listen, 'listen addresses') }
+  const isPlace = typeof location === 'string' && isLocation(location)
+  if (location !== undefined && !isPlace) throw malformed('a hello has a malformed location')
+  const addresses = strings(listen, 'listen addresses')
+  return {
+    type: 'hello',
+    version,
+    certificate,
+    listen: addresses,
+    ...(isPlace ? { location } : {})
+  }
 }
 
 function decodePeers(bytes: Uint8Array): PeerAddress[] {
@@ -308,7 +348,9 @@ function decodeReport(body: Buffer): MachineReport {
     if (typeof value !== 'number' || !(value >= 0)) throw malformed(`a report has a bad ${name}`)
     if (name === 'present' && value > 1) throw malformed('a report has more than all present')
   }
-  return { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
+  const report = { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
+  const lists = (['ids', 'bootUrls', 'bootFiles'] as const).filter(name => name in fields)
+  return Object.assign(report, Object.fromEntries(lists.map(n => [n, strings(fields[n], n)])))
 }
 
 function plainPeers(peers: readonly PeerAddress[]): [string, string[]][] {

@@ -57,10 +57,9 @@ export class AgentNode extends SimNode {
     this.startedAt ??= events.now
     this.#life += 1
     const life = this.#life
-    const isWanted = (item: number): boolean => this.#streams && this.held[item] === 0
-    const items = this.world.items.filter(isWanted)
+    const items = this.world.items.filter(item => this.#streams && this.held[item] === 0)
     this.tell({ type: 'want', items, class: 'background' })
-    if (this.world.profile.length > 0) this.tell({ type: 'foreseen', items: this.world.profile })
+    this.tell({ type: 'foreseen', items: this.world.profile })
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
     this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())
@@ -135,15 +134,16 @@ export class AgentNode extends SimNode {
     for (const action of this.fetching.apply(event, this.world.events.now)) this.#perform(action)
   }
 
-  onPeer(link: SimLink): void {
+  override onPeer(link: SimLink): void {
+    super.onPeer(link)
     if ((this.#corrupt.get(link.peerId) ?? 0) >= corruptChunksMax) {
       link.close()
       return
     }
     this.linksMax = Math.max(this.linksMax, this.links.size)
-    this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role })
-    const isSeed = link.certificate.role === 'seed'
-    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
+    const { role } = link.certificate
+    this.tell({ type: 'peer', peer: link.peerId, role, isFar: link.place !== this.place })
+    if (role === 'seed' || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {
