@@ -76,6 +76,11 @@ export const errorCatalogue = {
     exit: 1,
     meaning: 'An NBD client or server broke the protocol, or a request was answered with an error.'
   },
+  ERR_NETBOOT_INVALID: {
+    exit: 1,
+    meaning:
+      'A kernel, initramfs or package given to `netboot` is not one, or a file of a netboot directory is missing or damaged.'
+  },
   ERR_SEED_NOT_RUNNING: { exit: 1, meaning: 'No running seed answers on the store.' },
   ERR_TOOL_MISSING: { exit: 1, meaning: 'A program that this command needs is not installed.' },
   ERR_DEMO_FAILED: { exit: 1, meaning: 'A process of the demo ended before its work was done.' },

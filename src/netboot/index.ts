@@ -1,0 +1,3 @@
+export { architectures, buildAgentArchive } from './agent-archive.ts'
+export type { AgentArchive, Architecture } from './agent-archive.ts'
+export { replaceFile } from './files.ts'
