@@ -45,8 +45,8 @@ check_host() {
 # and in it tree; sets rootfs, where packages.txt is.
 unpack_root() {
   # Two recipes never share a cached root file system, nor do two states of one.
-  key=$(cd "$images" && find debian "../bootstrap/initramfs-tools" "$(basename "$recipe")/recipe.env" \
-    "$(basename "$recipe")/overlay" -type f ! -name building.sh 2>/dev/null | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
+  key=$(cd "$images" && find debian "$(basename "$recipe")/recipe.env" ../bootstrap/install.sh \
+    ../bootstrap/initramfs-tools ../bootstrap/first-stage -type f ! -name building.sh | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
   cache=${BOOTSWARM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bootswarm}/$(basename "$recipe")
   rootfs=$cache/$key
   mkdir -p "$cache"

@@ -12,7 +12,6 @@ umask 022
 
 # --- what the image has of its own
 "$here/overlay.sh" "$here/overlay" "$root"
-if [ -d "$RECIPE/overlay" ]; then "$here/overlay.sh" "$RECIPE/overlay" "$root"; fi
 echo "UUID=$UUID / ext4 errors=remount-ro 0 1" >"$root/etc/fstab"
 if [ -n "${ESP_ID:-}" ]; then
   mkdir "$root/boot/efi"

@@ -6,7 +6,5 @@ set -eu
 
 root=$1
 here=$(dirname "$(readlink -f "$0")")
-bootstrap=$here/../../bootstrap
 "$here/overlay.sh" "$here/overlay/etc/initramfs-tools" "$root/etc/initramfs-tools"
-"$here/overlay.sh" "$bootstrap/initramfs-tools" "$root/usr/share/initramfs-tools"
-"$here/overlay.sh" "$bootstrap/first-stage" "$root/usr/share/bootswarm/first-stage"
+"$here/../../bootstrap/install.sh" "$root"
