@@ -56,11 +56,29 @@ fetch_archive() {
 fetch_from() {
   url=$1/agent-$archive.tar.zst
   say "fetching the agent from $1"
-  timeout 600 wget -q -T 10 -O "$2" "$url" || {
+  fetch "$url" "$2" || {
     say "no answer from $1"
     return 1
   }
   [ "$(sha256sum "$2" | cut -d' ' -f1)" = "$archive" ] && return
   say "what $1 sent is not the agent that was asked for"
   return 1
+}
+
+# busybox's wget has no time-out of its own: it is given up when nothing comes for a while.
+fetch() {
+  rm -f "$2"
+  wget -q -O "$2" "$1" &
+  fetcher=$!
+  fetched='' heard=$(now)
+  while kill -0 "$fetcher" 2>/dev/null; do
+    sleep 0.2
+    size=$(stat -c %s "$2" 2>/dev/null)
+    if [ "$size" != "$fetched" ]; then
+      fetched=$size heard=$(now)
+    elif [ $(($(now) - heard)) -ge 10 ]; then
+      kill "$fetcher"
+    fi
+  done
+  wait "$fetcher"
 }

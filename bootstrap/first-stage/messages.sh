@@ -1,10 +1,11 @@
 # Sourced by what runs on a machine before it has a root.
 # shellcheck shell=sh
 
-# To the console, and for whoever looks at the machine later, even when the kernel is told to be quiet.
+# To the kernel's log, where whoever looks at the machine later finds it, and to the console, even of a quiet kernel.
 say() {
-  echo "bootswarm: $*" >/dev/console
-  echo "<6>bootswarm: $*" >/dev/kmsg
+  echo "<5>bootswarm: $*" >/dev/kmsg
+  read -r shown _ </proc/sys/kernel/printk
+  [ "$shown" -gt 5 ] || echo "bootswarm: $*" >/dev/console
 }
 
 # fail WHAT WHAT-TO-DO: says both. Whoever calls it gives up.
@@ -16,7 +17,7 @@ fail() {
     echo "bootswarm: WHAT TO DO: $2"
     echo
   } >/dev/console
-  echo "<3>bootswarm: $1; $2" >/dev/kmsg
+  echo "<5>bootswarm: $1; $2" >/dev/kmsg
   return 1
 }
 

@@ -359,7 +359,8 @@ export class Agent {
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.name,
-      present: presentChunks / chunkCount
+      present: presentChunks / chunkCount,
+      ...(this.#disk.handedOver ? { handedOver: true } : {})
     }
   }
 

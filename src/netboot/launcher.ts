@@ -1,3 +1,5 @@
+import type { Architecture } from './agent-archive.ts'
+
 // A program of some 200 bytes, for what has to be so before Node starts its threads, and for what a shell
 // cannot give a program: `launch PROGRAM NAME ARGUMENT…` tells the kernel that this process serves a block
 // device (prctl PR_SET_IO_FLUSHER: when memory is short it is never made to wait for the very disk that it
@@ -5,8 +7,6 @@
 //
 // It is made here byte by byte, because a machine that builds an agent archive has no compiler for the
 // machines that run it, and the initramfs has none at all.
-
-export type LaunchArchitecture = 'x64' | 'arm64'
 
 const baseAddress = 0x400000n
 const headerBytes = 64
@@ -22,7 +22,7 @@ interface Machine {
   readonly code: Buffer
 }
 
-const machines: Readonly<Record<LaunchArchitecture, Machine>> = {
+const machines: Readonly<Record<Architecture, Machine>> = {
   x64: {
     elfMachine: 62,
     code: Buffer.from(
@@ -57,7 +57,7 @@ const machines: Readonly<Record<LaunchArchitecture, Machine>> = {
 }
 
 /** The program as an ELF file: one header, one segment, no section. */
-export function launcherFor(architecture: LaunchArchitecture): Buffer {
+export function launcherFor(architecture: Architecture): Buffer {
   const { elfMachine, code } = machines[architecture]
   const start = headerBytes + programHeaderBytes
   const file = Buffer.alloc(start + code.length)
