@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
+import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
 import { checkedLocation } from './location.ts'
 import {
@@ -40,6 +41,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
+  readonly carriesRoot?: boolean
   readonly json?: boolean
 }
 
@@ -71,6 +73,7 @@ export function register(program: Command): void {
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
+    .option('--carries-root', carriesRootHelp)
     .option(
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk, written in the same way (default: as many as the machine leaves)'
@@ -92,6 +95,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: AgentCommand): Promise<void> {
+  if (options.carriesRoot === true) staysUntilPowerOff('agent')
   const isUntilComplete = untilOf(options.until)
   const writes = writesOf(options.writes)
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
