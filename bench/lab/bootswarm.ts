@@ -30,13 +30,13 @@ const loadedSecondsMin = 0.1
 
 /** A seed and an agent a machine, as a user would start them. */
 export async function runBootswarm(run: Run): Promise<Outcome[]> {
+  await learnOnce(run)
   // The probe adds to its file, and a seed that returns goes on where the first ended.
   const probed = [run.network.seed, ...run.network.machines].map(host => probeFileOf(run, host))
   await Promise.all(probed.map(path => rm(path, { force: true })))
   const seed = startSeed(run)
   await seed.until('ready', run.signal)
   const ticket = await makeTicket(run)
-  await learnOnce(run, ticket)
   const released = await releaseTogether(
     run,
     (host, startAtMs) => startAgent(run, host, ticket, startAtMs),
@@ -99,13 +99,17 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
 /** The store of a bench is new, so what its seed knows of boots is what it is taught here. */
 const taught = new Set<string>()
 
-async function learnOnce(run: Run, ticket: string): Promise<void> {
+async function learnOnce(run: Run): Promise<void> {
   const { options, subject, network } = run
   const [host] = network.machines
   if (options.profile === undefined || host === undefined || taught.has(subject.storePath)) return
   taught.add(subject.storePath)
-  const agent = startAgent(run, host, ticket, Date.now(), '2')
+  const seed = startSeed(run)
+  await seed.until('ready', run.signal)
+  const agent = startAgent(run, host, await makeTicket(run), Date.now(), '2')
   await teach(run, options.profile, { agent, socket: socketOf(run, host), disk: diskOf(run, host) })
+  // What it sent in the lesson is not counted.
+  await seed.stop()
 }
 
 function startSeed(run: Run): LabProcess {

@@ -10,6 +10,7 @@ import type { AgentEvent } from '../observe/index.ts'
 import type { Link } from '../swarm/index.ts'
 import { BootRecorder } from './boot-recorder.ts'
 import type { AgentOptions } from './options.ts'
+import { ReadAhead } from './read-ahead.ts'
 import type { Session } from './session.ts'
 
 export interface BootLearningInit {
@@ -21,10 +22,14 @@ export interface BootLearningInit {
   emit(event: AgentEvent): void
 }
 
-/** What this machine's boot reads, for the next boots of the image, and what earlier ones say of it. */
+/**
+ * What this machine's boot reads, for the next boots of the image, and what will be read: what earlier boots
+ * say of it, or else what follows reads that follow one another.
+ */
 export class BootLearning {
   #init: BootLearningInit
   #recorder: BootRecorder
+  #ahead = new ReadAhead()
   #report: Uint8Array | undefined
   #profile: BootProfile | undefined
   #signed: Uint8Array | undefined
@@ -45,6 +50,8 @@ export class BootLearning {
   /** The machine reads from its disk. */
   read(offset: number, length: number): void {
     this.#recorder.read(offset, length)
+    // A profile knows better.
+    if (this.#profile === undefined) this.#readAhead(offset, length)
   }
 
   stop(): void {
@@ -84,6 +91,12 @@ export class BootLearning {
   relay(link: Link): void {
     const { imageId } = this.#init.image
     if (this.#signed !== undefined) link.send({ type: 'profile', imageId, bytes: this.#signed })
+  }
+
+  #readAhead(offset: number, length: number): void {
+    const transfer = this.#init.session()?.transfer
+    const ahead = transfer && this.#ahead.next(offset, length, transfer.aheadBytes)
+    if (ahead !== undefined) transfer?.ahead(ahead.offset, ahead.length)
   }
 
   #booted(steps: readonly BootStep[]): void {

@@ -152,6 +152,24 @@ export class Transfer {
     this.#foresee()
   }
 
+  /** How far ahead of a stream of reads is fetched, in bytes. */
+  get aheadBytes(): number {
+    return this.#fetching.aheadBytes
+  }
+
+  /** The machine will come to these bytes of its disk. */
+  ahead(offset: number, length: number): void {
+    const { items, disk } = this.#init
+    const { chunkSize, chunkCount } = items.manifest.root
+    const end = Math.min(chunkCount, Math.ceil((offset + length) / chunkSize))
+    const found: number[] = []
+    for (let position = Math.floor(offset / chunkSize); position < end; position += 1) {
+      const id = items.idOf(position)
+      if (id !== undefined && disk.needs(position)) found.push(items.itemOf(id) ?? position)
+    }
+    if (found.length > 0) this.apply({ type: 'ahead', items: found })
+  }
+
   /** The machine reads the chunk for the first time. */
   touched(position: number): void {
     const { items } = this.#init

@@ -58,6 +58,8 @@ export type FetchEvent =
   | { readonly type: 'expected'; readonly items: readonly number[] }
   /** What earlier boots of the image read, in their order: its boot profile, or a guess. Said again, the order is renewed. */
   | { readonly type: 'foreseen'; readonly items: readonly number[] }
+  /** The machine reads what lies before the items, one after the other: it will come to them. */
+  | { readonly type: 'ahead'; readonly items: readonly number[] }
   /** The machine reads the item for the first time, whether it is here or not. */
   | { readonly type: 'read'; readonly item: number }
   /** A seed that was to send one more has picked the item; undefined when that cannot be used. */

@@ -15,6 +15,12 @@ import { WantList } from './want-list.ts'
 export type { FetchAction, FetchEvent } from './fetch-events.ts'
 
 export const tickMs = 100
+/**
+ * How far ahead of a stream of reads is fetched, in bytes: two chunks where nothing is known, and no more
+ * than a wrong guess may cost.
+ */
+const aheadBytesMin = 256 * 1024
+const aheadBytesMax = 4 * 1024 * 1024
 /** A seed that has given all it has is asked again after this: a first copy may have been lost. */
 const spentMs = 1_000
 
@@ -67,6 +73,12 @@ export class Fetching {
     this.#have = have
     this.#asking = asking
     this.#planning = new Planning({ wants, have, asking, mechanisms, foresight: this.#foresight })
+  }
+
+  /** What the line brings in twice the time that an answer takes: so much keeps a stream from waiting. */
+  get aheadBytes(): number {
+    const bytes = 2 * this.#asking.lineBytesPerMs * this.#peers.meanServiceMs()
+    return Math.min(aheadBytesMax, Math.max(aheadBytesMin, bytes))
   }
 
   /** `sought`: asked for, and nobody has promised it yet. */
@@ -142,6 +154,9 @@ export class Fetching {
       case 'foreseen':
         this.#foresee(event.items)
         return []
+      case 'ahead':
+        this.#goAhead(event.items)
+        return []
       case 'read':
         this.#foresight.read(event.item)
         return []
@@ -205,6 +220,13 @@ export class Fetching {
     if (!this.#mechanisms.foresight) return
     this.#foresight.expect(item, now)
     if (this.#wants.classOf(item) === 'background') this.#wants.set(item, 'prefetch')
+  }
+
+  #goAhead(items: readonly number[]): void {
+    if (!this.#mechanisms.readAhead) return
+    for (const item of items) {
+      if (this.#wants.classOf(item) === 'background') this.#wants.set(item, 'prefetch')
+    }
   }
 
   /** In the order of the profile, whatever was wanted or expected before. */

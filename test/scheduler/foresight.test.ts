@@ -101,3 +101,33 @@ test('who is sent on for an item that it foresees asks there at once, with no pl
   const sent = fetcher.apply({ type: 'redirected', peer: 'seed', item: last, to: ['a'] })
   t.is(inWords(sent)[0], `request ${last} of a prefetch`)
 })
+
+test('what a stream of reads will come to is asked for before the rest', t => {
+  const fetcher = new Fetcher(60)
+  fetcher.want(range(0, 60))
+  fetcher.apply({ type: 'ahead', items: [31, 32] })
+  fetcher.join('seed')
+  t.deepEqual(
+    requestsIn(fetcher.actions).map(({ item }) => item),
+    [31, 32]
+  )
+  const without = new Fetcher(60, { mechanisms: { readAhead: false } })
+  without.want(range(0, 60))
+  without.apply({ type: 'ahead', items: [31, 32] })
+  without.join('seed')
+  t.deepEqual(requestsIn(without.actions), [])
+})
+
+test('how far ahead is fetched grows with the line and with the time that answers take', t => {
+  const fetcher = new Fetcher(60)
+  t.is(fetcher.aheadBytes, 256 * 1024)
+  fetcher.join('seed')
+  for (const item of range(0, 20)) {
+    fetcher.want([item], 'urgent')
+    fetcher.now += 100
+    fetcher.apply({ type: 'progress', peer: 'seed', item, bytes: 1_000_000 })
+    fetcher.apply({ type: 'settled', item })
+  }
+  // 10,000 bytes a ms for twice about 100 ms.
+  t.true(fetcher.aheadBytes > 1_500_000 && fetcher.aheadBytes < 2_500_000, `${fetcher.aheadBytes}`)
+})
