@@ -18,6 +18,7 @@ const testPrograms = [
 const bootPrograms = [
   ...testPrograms,
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
+  { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
   { program: 'zstd', package: 'zstd' },
