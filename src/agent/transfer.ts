@@ -34,6 +34,8 @@ export interface TransferNetwork {
 }
 
 export interface TransferInit {
+  /** This machine's peer id. */
+  readonly self: string
   readonly items: Items
   readonly disk: ImagePlace
   readonly network: TransferNetwork
@@ -73,6 +75,7 @@ export class Transfer {
   constructor(init: TransferInit) {
     this.#init = init
     this.#fetching = new Fetching({
+      self: init.self,
       itemCount: init.items.count,
       random: init.random,
       idOf: item => init.items.idOf(item),

@@ -156,6 +156,8 @@ export const limits = {
   verifierFreeBytesMax: 32 * MiB,
   neighboursMax: 20,
   peersIntroducedMax: 32,
+  /** What a machine says of where it is: `room/rack`. */
+  locationLengthMax: 64,
   /** Peers that an agent remembers the addresses of. */
   peersKnownMax: 256,
   /** A link that a redirect made, and over which nothing was asked for so long, is closed. */
@@ -191,6 +193,14 @@ export const limits = {
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,
+  /** A signed completion report: two ids, seven numbers, a signature. */
+  completionBytesMax: 1 * KiB,
+
+  // Booting over the network.
+  /** Of a kernel, an initramfs or an agent archive. */
+  netbootFileBytesMax: 512 * MiB,
+  /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
+  bootTicketAddressesMax: 3,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
+import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
+import { checkedLocation } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -13,7 +15,7 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
-import { backgroundRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
+import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
@@ -27,14 +29,18 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly until: string
   readonly share?: string
   readonly metadata?: string
+  readonly machine?: readonly string[]
   readonly listen?: readonly string[]
+  readonly location?: string
   readonly writes: string
   readonly backgroundRate?: string
+  readonly backgroundFloor?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
+  readonly carriesRoot?: boolean
   readonly json?: boolean
 }
 
@@ -50,6 +56,7 @@ export function register(program: Command): void {
       'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
     )
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
+    .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
       '--share <until-stopped|minutes|never>',
@@ -59,14 +66,20 @@ export function register(program: Command): void {
     .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
+    .option('--location <room/rack>', 'where it is: peers of the same rack are asked first')
     .option('--writes <keep|discard>', 'what becomes of what the machine writes', 'keep')
     .option('--redeploy', 'switch the disk to what the image name means now')
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
+    .option('--carries-root', carriesRootHelp)
     .option(
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk, written in the same way (default: as many as the machine leaves)'
+    )
+    .option(
+      '--background-floor <bytes>',
+      'bytes a second that it may use however busy the machine is (default: 1M)'
     )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
@@ -77,6 +90,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: AgentCommand): Promise<void> {
+  if (options.carriesRoot === true) staysUntilPowerOff('agent')
   const isUntilComplete = untilOf(options.until)
   const writes = writesOf(options.writes)
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
@@ -87,10 +101,13 @@ async function run(options: AgentCommand): Promise<void> {
   const say = options.json === true ? printEvent : sayToPeople()
   const agent = new Agent({
     ...options,
+    location: checkedLocation(options.location),
     writes,
+    machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
-    backgroundRate: backgroundRateOf(options.backgroundRate),
+    backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
+    backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
     released,
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),

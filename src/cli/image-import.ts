@@ -39,7 +39,7 @@ export function register(image: Command): void {
       await checkImageFile(file)
       const startMs = performance.now()
       const imported = await withStore(openOrCreateStore(options.store), store =>
-        importInto(store, file, name, chunkSize, options.json === true)
+        store.adding(() => importInto(store, file, name, chunkSize, options.json === true))
       )
       print(file, imported, performance.now() - startMs, options.json === true)
     })

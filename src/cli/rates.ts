@@ -27,9 +27,9 @@ export interface RateOptions {
   readonly downloadRate?: string
 }
 
-/** How much of the disk the background may use; undefined where it is not set. */
-export function backgroundRateOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : rateOf('--background-rate', text, 1)
+/** A rate of the disk's, which may be as low as anything but 0; undefined where it is not set. */
+export function diskRateOf(option: string, text: string | undefined): number | undefined {
+  return text === undefined ? undefined : rateOf(option, text, 1)
 }
 
 /** What is not set is not limited. */

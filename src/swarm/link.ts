@@ -36,6 +36,8 @@ export class Link {
   readonly remoteAddress: string
   /** Set once the peer's hello has been checked. */
   certificate: Certificate | undefined
+  /** Where the peer is, the same for all of one rack or subnet (place.ts); set with the certificate. */
+  place = ''
   #heardAt = systemClock.now()
   /** Until then the peer is not listened to. */
   #restsUntil = 0

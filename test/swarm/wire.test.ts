@@ -204,6 +204,15 @@ test('a hello of another version tells nothing but that', t => {
   refused(t, rawCbor(1, { version: protocolVersion, certificate: 'text', listen: [] }))
 })
 
+test('a hello says where its sender is, or nothing; anything else breaks the protocol', t => {
+  const hello = { version: protocolVersion, certificate: new Uint8Array(1), listen: [] }
+  t.like(decodeMessage(rawCbor(1, { ...hello, location: 'room/rack' })), { location: 'room/rack' })
+  t.false('location' in decodeMessage(rawCbor(1, hello)))
+  for (const location of ['', '/', 'a b', 'x'.repeat(65), 7, null, ['a']]) {
+    refused(t, rawCbor(1, { ...hello, location }))
+  }
+})
+
 test('the figures of a report are possible ones', t => {
   const report = {
     state: 'streaming',
