@@ -14,7 +14,7 @@ const size = 5 * chunkSize + 4096 + 1536
 const image = sampleImage(1, size, { zeroChunks: [1, 3] })
 
 const onlySeed = process.env.DISK_CRASH_SEED
-const runs = Number(process.env.DISK_CRASH_RUNS ?? 1500)
+const runs = Number(process.env.DISK_CRASH_RUNS ?? 2000)
 
 async function live(seed: number): Promise<void> {
   const random = seededRandom(seed)
