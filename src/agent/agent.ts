@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
+import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
@@ -6,12 +6,12 @@ import {
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
-  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { AgentExports, imageBeside } from './agent-exports.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
@@ -19,6 +19,7 @@ import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
+import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
@@ -29,6 +30,7 @@ import { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
+import { SharedPlace } from './shared-place.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -46,6 +48,7 @@ export class Agent {
   readonly shared = Promise.withResolvers<void>()
   readonly #options: AgentOptions
   readonly #ticket: Ticket
+  readonly #machineIds: readonly string[]
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
@@ -56,6 +59,8 @@ export class Agent {
   #membership!: Membership
   #disk!: TargetDisk
   #session: Session | undefined
+  #view: ImageView | undefined
+  #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
@@ -68,6 +73,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
@@ -124,13 +130,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
+    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
       key,
       labKey,
       listen: listen ?? defaultListen,
+      location,
       relay: this.#relay,
       uploadRate,
       downloadRate,
@@ -145,6 +152,7 @@ export class Agent {
       swarm: this.#peering.swarm,
       ticket: this.#ticket,
       name: this.#machine.name,
+      machineIds: this.#machineIds,
       logger,
       certificate,
       peers,
@@ -190,7 +198,9 @@ export class Agent {
       redeploy: redeploys,
       ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
-      onNeedless: position => this.#session?.transfer.needless(position),
+      onNeedless: position => {
+        if (this.#view?.needs(position) !== true) this.#session?.transfer.needless(position)
+      },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
       onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
@@ -204,14 +214,12 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
-    const disk = this.#disk
-    const shown = disk.device
-    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
-    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    const { insecure, nbdTls: tls, logger } = this.#options
+    const exports = new AgentExports(this.#options, image, this.#disk)
+    this.#exports = exports
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
+      exports: () => exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -260,9 +268,10 @@ export class Agent {
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
+    const view = imageBeside(this.#disk, items, () => session)
     const session = new Session({
       items,
-      disk: this.#disk,
+      disk: new SharedPlace(this.#disk, view),
       peering: this.#peering,
       membership: this.#membership,
       relay: this.#relay,
@@ -279,9 +288,12 @@ export class Agent {
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session
+    this.#view = view
     session.start()
+    this.#exports.show(view)
     this.#reporter = new Reporter({
       imageId: image.imageId,
+      machineIds: this.#machineIds,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -362,7 +374,8 @@ export class Agent {
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.name,
-      present: presentChunks / chunkCount
+      present: presentChunks / chunkCount,
+      ...(this.#disk.handedOver ? { handedOver: true } : {})
     }
   }
 

@@ -65,6 +65,7 @@ export class Session implements PeeringSession {
     })
     this.transfer = new Transfer({
       ...init,
+      self: peering.swarm.peerId,
       onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
@@ -91,6 +92,7 @@ export class Session implements PeeringSession {
   stop(): void {
     this.transfer.stop()
     this.#announcements.stop()
+    void this.frames.close()
   }
 
   /**
@@ -113,7 +115,8 @@ export class Session implements PeeringSession {
 
   onPeer(link: Link): void {
     const role = link.certificate?.role ?? 'agent'
-    this.transfer.apply({ type: 'peer', peer: link.peerId, role })
+    const isFar = this.#init.peering.isFar(link)
+    this.transfer.apply({ type: 'peer', peer: link.peerId, role, isFar })
     if (role === 'seed' || this.#init.membership.isNeighbour(link.peerId)) this.greet(link)
     const { name, notice } = this.#init
     notice?.tell(link)

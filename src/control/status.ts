@@ -28,6 +28,13 @@ export interface MachineStatus {
   readonly seenSecondsAgo: number
   /** What it last reported of a disk that was whole and verified; null until it does. */
   readonly completion: CompletionStatus | null
+  /** CID of the image with which its disk was complete and verified when it last said so. */
+  readonly completeWith?: string
+  /** Its hardware addresses and SMBIOS UUID. */
+  readonly ids?: readonly string[]
+  /** Where other machines may load what they boot from it, and which files: as the machine says. */
+  readonly bootUrls?: readonly string[]
+  readonly bootFiles?: readonly string[]
 }
 
 /** A signed completion report, as the seed has checked it. */

@@ -40,6 +40,8 @@ export interface SeedOptions {
   readonly nbd?: string
   readonly insecure?: boolean
   readonly nbdTls?: NbdTls
+  /** `room/rack`: machines of the same get the first copies, when other racks are behind a thin line. */
+  readonly location?: string | undefined
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
@@ -56,6 +58,7 @@ export class Seed {
   readonly #store: Store
   readonly #logger: Logger
   readonly #as: string | undefined
+  readonly #location: string | undefined
   readonly #machines = new Machines(systemClock)
   readonly #introductions = new Introductions(systemRandom)
   readonly #serving: Serving
@@ -91,12 +94,13 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, { logger, tuning, as, uploadRate }: SeedOptions) {
+  private constructor(store: Store, { logger, tuning, as, location, uploadRate }: SeedOptions) {
     this.#store = store
     this.#logger = logger
     this.#as = as
+    this.#location = location
     const { mechanisms } = tuning ?? {}
-    this.#serving = new Serving('seed', mechanisms)
+    this.#serving = new Serving('seed', mechanisms, location)
     this.#brothers = new Brothers((imageId, seeds) => this.#share(imageId, seeds))
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
@@ -165,9 +169,13 @@ export class Seed {
       labKey: store.lab.publicKey,
       listen,
       logger: this.#logger,
+      location: this.#location,
       enrol: request => enrolMachine(store, request, Date.now()),
       handlers: {
-        onPeer: link => this.#machines.joined(link.peerId, link.certificate?.name ?? ''),
+        onPeer: link => {
+          this.#serving.located(link.peerId, link.place)
+          this.#machines.joined(link.peerId, link.certificate?.name ?? '')
+        },
         onMessage: (link, message) => this.#receive(link, message),
         onWritable: () => this.#uploads.writable(),
         onGone: link => this.#gone(link)
