@@ -84,6 +84,7 @@ const transfer: Transfer = new Transfer({
     promised: () => {},
     abandoned: () => {}
   },
+  self: 'reader',
   random: systemRandom,
   logger: silentLogger,
   localPlain: () => Promise.resolve(undefined),

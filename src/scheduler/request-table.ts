@@ -26,8 +26,8 @@ export const stuckMs = 1_500
  * line brings a frame in 84 ms speaks to each of sixteen machines once in 1.3 s, and has two dozen frames
  * to send first. What nobody waits for has longer still: who gives up breaks the others' chains.
  */
-const silentFrames = { urgent: 12, spare: 48 }
-const stuckFrames = { urgent: 48, spare: 192 }
+const silentFrames = { urgent: 48, spare: 192 }
+const stuckFrames = { urgent: 192, spare: 768 }
 const connectMs = 2_000
 
 /** The requests that are out: at most one an item. */
