@@ -10,6 +10,7 @@ import {
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
+import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { Completion } from './completion.ts'
@@ -58,6 +59,7 @@ export class Agent {
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
+  #bootCache: BootCache | undefined
   #scanSaidAt = 0
   #newer: string | undefined
   #identityTimer: NodeJS.Timeout | undefined
@@ -95,6 +97,8 @@ export class Agent {
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     await this.#listenToMachine()
+    const { bootCache, logger } = options
+    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -107,6 +111,7 @@ export class Agent {
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
+    await this.#bootCache?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -276,6 +281,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
+      bootCache: this.#bootCache,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -303,6 +309,8 @@ export class Agent {
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    // Its own disk comes first.
+    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)

@@ -197,7 +197,10 @@ export const limits = {
   netbootWaitingMax: 2_048,
   /** A machine that takes nothing for so long has been switched off. */
   netbootSilentMs: 90_000,
+  /** One file from one source: 500 MB at 4 Mbit/s. */
+  netbootLoadMs: 1_000_000,
   netbootHttpPort: 4912,
+  netbootAgentPort: 4913,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

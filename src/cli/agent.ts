@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
+import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { formatBytes, parseBytes } from './formats.ts'
 import {
@@ -14,6 +14,7 @@ import {
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
 import { readRates, type RateOptions } from './rates.ts'
+import { bootCacheOf } from './netboot-cache.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
@@ -36,6 +37,9 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
+  readonly netbootCache?: string
+  readonly netbootHttp: string
+  readonly netbootFrom?: string
   readonly json?: boolean
 }
 
@@ -67,6 +71,12 @@ export function register(program: Command): void {
       '--background-rate <bytes>',
       'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
     )
+    .option(
+      '--netboot-cache <dir>',
+      'serve other machines what they boot, from here (docs/netboot.md)'
+    )
+    .option('--netboot-http <[host:]port>', 'with that: where', String(limits.netbootAgentPort))
+    .option('--netboot-from <url,...>', 'with that: where to load what is missing, when complete')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -90,6 +100,7 @@ async function run(options: AgentCommand): Promise<void> {
     machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
+    bootCache: bootCacheOf(options),
     backgroundRate: backgroundRateOf(options.backgroundRate),
     released,
     nbdTls: await nbdTlsOf(options),

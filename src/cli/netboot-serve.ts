@@ -6,8 +6,9 @@ import { fileError } from '../image/index.ts'
 import { BootServer, dnsmasqSnippets, Machinery, ownNetworks } from '../netboot/index.ts'
 import { createLogger, type NetbootEvent } from '../observe/index.ts'
 import { openBootTickets } from '../seed/index.ts'
+import { parseHostPort } from './host-port.ts'
+import { httpUrl } from './netboot-cache.ts'
 import { printEvent, printLine, printNote } from './output.ts'
-import { parseHostPort } from './seed.ts'
 import { untilStopped } from './stop-signal.ts'
 import { parseTtl } from './ticket.ts'
 
@@ -24,6 +25,7 @@ interface ServeCommand {
   readonly machine?: readonly string[]
   readonly machines?: string
   readonly onlyListed?: boolean
+  readonly peers: string
   readonly ipxe?: string
   readonly ticketTtl: string
   readonly printDnsmasq?: boolean
@@ -48,6 +50,7 @@ export function register(netboot: Command): void {
     .option('--machine <id,setting=value,...>', 'other settings for one machine', collect)
     .option('--machines <file>', 'a JSON object of settings by hardware address or UUID')
     .option('--only-listed', 'give nothing to a machine that neither of these two names')
+    .option('--peers <none|archive|all>', 'what machines may load from each other first', 'archive')
     .option('--ipxe <dir>', 'a folder with builds of iPXE to serve, such as ipxe.efi')
     .option('--ticket-ttl <time>', 'how long a machine may take to enrol after its script', '15m')
     .option('--print-dnsmasq', 'print what dnsmasq needs to send machines here, and end')
@@ -61,7 +64,8 @@ function collect(value: string, before: readonly string[] = []): readonly string
 
 async function run(options: ServeCommand): Promise<void> {
   const http = parseHostPort('--http', options.http)
-  const advertise = options.advertise === undefined ? undefined : urlOf(options.advertise)
+  const advertise =
+    options.advertise === undefined ? undefined : httpUrl('--advertise', options.advertise)
   const known = advertise ?? serverUrl(http.host, http.port)
   if (options.printDnsmasq === true) {
     printLine(dnsmasqSnippets(known))
@@ -76,6 +80,7 @@ async function run(options: ServeCommand): Promise<void> {
     http,
     machinery,
     onlyListed: options.onlyListed === true,
+    peers: peersOf(options.peers),
     advertise,
     ipxeFolder: options.ipxe,
     status: () => askSeed(options.store).catch(() => undefined),
@@ -104,10 +109,9 @@ async function machineryOf(options: ServeCommand): Promise<Machinery> {
   return machinery
 }
 
-function urlOf(text: string): string {
-  const plain = text.replace(/\/$/, '')
-  if (/^http:\/\/([A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\])(:\d{1,5})?$/.test(plain)) return plain
-  throw new BootswarmError('ERR_USAGE', `--advertise ${text} is no http://HOST:PORT`)
+function peersOf(text: string): 'none' | 'archive' | 'all' {
+  if (text === 'none' || text === 'archive' || text === 'all') return text
+  throw new BootswarmError('ERR_USAGE', `--peers ${text} is none of 'none', 'archive' and 'all'`)
 }
 
 /** What to tell a person or dnsmasq; machines are told what they asked. */

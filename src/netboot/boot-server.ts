@@ -15,6 +15,8 @@ export interface BootServerInit {
   readonly machinery: Machinery
   /** Machines that no option and no file names get nothing. */
   readonly onlyListed: boolean
+  /** What a script names other machines for: only the archive is checked by whoever loads it. */
+  readonly peers: 'none' | 'archive' | 'all'
   /** How machines reach this server, `http://HOST:PORT`; by default as they did. */
   readonly advertise?: string
   /** A folder with builds of iPXE, such as ipxe.efi and undionly.kpxe. */
@@ -107,7 +109,11 @@ export class BootServer {
       ticket: await this.#init.ticket(id, status),
       files,
       server: advertise ?? asker.server,
-      peersWith: name => peersWith(name, machines, asker.address, turn)
+      peersWith: name =>
+        this.#init.peers === 'all' ||
+        (this.#init.peers === 'archive' && name === files.archive.name)
+          ? peersWith(name, machines, asker.address, turn)
+          : []
     })
     onScript(id, 'deploy')
     return script

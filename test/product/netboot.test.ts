@@ -91,3 +91,26 @@ test('a folder with a damaged file is not served', async t => {
   t.is(code, 1)
   t.regex(stderr, /agent-.* is damaged.*ERR_NETBOOT_INVALID/)
 })
+
+test('a machine that is up serves the others: their scripts name it first', async t => {
+  const { lab, files, url } = await labWithBoot(t)
+  // Not the asker's own address: nobody is sent to itself.
+  const cache = ['--netboot-cache', lab.path('cache'), '--netboot-http', '127.0.0.2:0']
+  const agent = await lab.startAgent({ name: 'a', extra: [...cache, '--netboot-from', url] })
+  await agent.until('complete')
+  const own = `${url}/machine.ipxe?mac=52-54-00-00-00-02&uuid=`
+  const sources = (script: string) => argument(script, 'from')?.split(',') ?? []
+  const until = Date.now() + patienceMs
+  let script = await ask(own)
+  while (sources(script).length < 2 && Date.now() < until) script = await ask(own)
+  const [peer = '', last] = sources(script)
+  t.is(last, url)
+  // What nobody checks comes from the server alone, unless told otherwise.
+  t.true(script.includes(`60000 ${url}/${files.kernel.name} || goto failed`))
+  t.false(script.includes(`${peer}/kernel-`))
+  t.deepEqual(
+    Buffer.from(await (await fetch(`${peer}/${files.archive.name}`)).arrayBuffer()),
+    sampleArchive()
+  )
+  await agent.process.stop()
+})
