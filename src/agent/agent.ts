@@ -1,33 +1,38 @@
 import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
-import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
+import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
-  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
 import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { AgentExports, imageBeside } from './agent-exports.ts'
 import { Completion } from './completion.ts'
+import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
+import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
+import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
 import { Membership } from './membership.ts'
 import { defaultListen, type AgentOptions } from './options.ts'
+import { NewerRelease } from './newer-release.ts'
 import { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
+import { SharedPlace } from './shared-place.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -56,12 +61,14 @@ export class Agent {
   #membership!: Membership
   #disk!: TargetDisk
   #session: Session | undefined
+  #view: ImageView | undefined
+  #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
   #bootCache: BootCache | undefined
   #scanSaidAt = 0
-  #newer: string | undefined
+  readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -69,6 +76,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#newer = new NewerRelease(this.#ticket.labKey)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
@@ -129,13 +137,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
+    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
       key,
       labKey,
       listen: listen ?? defaultListen,
+      location,
       relay: this.#relay,
       uploadRate,
       downloadRate,
@@ -180,14 +189,15 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { backgroundRate, backgroundFloor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      backgroundRate,
+      ...{ backgroundRate, backgroundFloor },
       path: disk,
       metadataPath: metadata,
       image,
@@ -195,7 +205,9 @@ export class Agent {
       redeploy: redeploys,
       ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
-      onNeedless: position => this.#session?.transfer.needless(position),
+      onNeedless: position => {
+        if (this.#view?.needs(position) !== true) this.#session?.transfer.needless(position)
+      },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
       onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
@@ -209,14 +221,12 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
-    const disk = this.#disk
-    const shown = disk.device
-    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
-    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    const { insecure, nbdTls: tls, logger } = this.#options
+    const exports = new AgentExports(this.#options, image, this.#disk)
+    this.#exports = exports
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
+      exports: () => exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -250,18 +260,25 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
+    const notice = new CompletionNotice(this.#identity, image.imageId)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
       logger,
       signal: this.#signal,
       onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onVerified: report => {
+        const { verifiedBytes } = report
+        const figures = figuresOf(this.#traffic, this.#disk, report)
+        return this.#keepIdentity({ completion: notice.sign({ ...figures, verifiedBytes }) })
+      },
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
+    const view = imageBeside(this.#disk, items, () => session)
     const session = new Session({
       items,
-      disk: this.#disk,
+      disk: new SharedPlace(this.#disk, view),
       peering: this.#peering,
       membership: this.#membership,
       relay: this.#relay,
@@ -270,14 +287,17 @@ export class Agent {
       tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
-      onRelease: signed => this.#checkNewer(signed, image),
+      notice,
+      onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
       },
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session
+    this.#view = view
     session.start()
+    this.#exports.show(view)
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
@@ -306,6 +326,7 @@ export class Agent {
   }
 
   #onComplete(report: VerifyReport | undefined): void {
+    this.#session?.sayComplete()
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
@@ -327,30 +348,16 @@ export class Agent {
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
-    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
-    return {
-      seconds: secondsUp(),
-      bytesFromSeed,
-      bytesFromPeers,
-      bytesLocal,
-      verified,
-      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
-      unverifiableBytes: report?.unverifiableBytes ?? 0
-    }
+    return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
-  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
-    if (signed.length === 0) return
-    const release = openRelease(this.#ticket.labKey, signed)
-    if (release.imageId === image.imageId) return
-    const newer = imageCidText(release.imageId)
-    // Every seed says it each time that it is reached; it is news once.
-    if (this.#newer === newer) return
-    this.#newer = newer
-    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  #sayNewer(signed: Uint8Array, image: PinnedImage): void {
+    const news = this.#newer.newsOf(signed, image)
+    if (news !== undefined) this.#emit(news)
   }
 
-  async #keepIdentity(): Promise<void> {
+  async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
+    this.#identity = { ...this.#identity, ...news }
     // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()
@@ -371,7 +378,8 @@ export class Agent {
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.name,
-      present: presentChunks / chunkCount
+      present: presentChunks / chunkCount,
+      ...(this.#disk.handedOver ? { handedOver: true } : {})
     }
   }
 

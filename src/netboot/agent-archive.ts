@@ -7,6 +7,7 @@ import { BootswarmError, systemErrorCode } from '../base/index.ts'
 import type { ArchiveEntry } from './archive-entry.ts'
 import { bundle, projectFolder, readProjectFile } from './bundle.ts'
 import { withoutSymbols } from './elf.ts'
+import { launcherFor } from './launcher.ts'
 import { licencesOf } from './licences.ts'
 import { tarOf } from './tar.ts'
 
@@ -72,6 +73,7 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
   const own = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT']
   return [
     executable('bin/node', withoutSymbols(node, join(runtime, 'bin/node'))),
+    executable('bin/launch', launcherFor(arch)),
     executable('bin/bootswarm', await readProjectFile('bin/bootswarm')),
     file('lib/bootswarm.mjs', program.code),
     file('lib/hand-over.mjs', handOver.code),

@@ -92,7 +92,10 @@ export const eventCatalogue = {
         size: number('Bytes of the device, as many as the image has.'),
         image: text('CID of the image.'),
         name: text('Name of the machine.'),
-        present: number('Share of the image that is on the disk already, 0 to 1.')
+        present: number('Share of the image that is on the disk already, 0 to 1.'),
+        handedOver: optional(
+          boolean('The machine uses this disk itself by now, and needs no agent.')
+        )
       }
     },
     progress: {

@@ -15,6 +15,7 @@ function machine(url: string, more: Partial<MachineStatus> = {}): MachineStatus 
     bytesFromSeed: 0,
     bytesFromPeers: 0,
     seenSecondsAgo: 0,
+    completion: null,
     bootUrls: [url],
     bootFiles: [file],
     ...more
