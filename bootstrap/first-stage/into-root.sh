@@ -5,12 +5,16 @@
 . /usr/lib/bootswarm/messages.sh
 # shellcheck source=bootstrap/first-stage/disk.sh
 . /usr/lib/bootswarm/disk.sh
+# shellcheck source=bootstrap/first-stage/identity.sh
+. /usr/lib/bootswarm/identity.sh
 
-# prepare_root WHERE-IT-IS-MOUNTED. Nothing of the image is changed: all of it lies in /run, which goes with us.
+# prepare_root WHERE-IT-IS-MOUNTED. But for who the machine is, all of it lies in /run and is gone with the next boot.
 prepare_root() {
   disk=$(cat /run/bootswarm/state/disk)
   filter_lvm "$1"
   keep_network
+  make_identity "$1"
+  add_ssh_key_unit "$1"
 }
 
 # LVM has no other place for what holds until the next boot than its own file.
