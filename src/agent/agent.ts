@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
+import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
@@ -44,6 +44,7 @@ export class Agent {
   readonly shared = Promise.withResolvers<void>()
   readonly #options: AgentOptions
   readonly #ticket: Ticket
+  readonly #machineIds: readonly string[]
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
@@ -66,6 +67,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
@@ -143,6 +145,7 @@ export class Agent {
       swarm: this.#peering.swarm,
       ticket: this.#ticket,
       name: this.#machine.name,
+      machineIds: this.#machineIds,
       logger,
       certificate,
       peers,
@@ -272,6 +275,7 @@ export class Agent {
     session.start()
     this.#reporter = new Reporter({
       imageId: image.imageId,
+      machineIds: this.#machineIds,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,

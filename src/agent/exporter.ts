@@ -106,6 +106,7 @@ export class Exporter {
       swarm: peering.swarm,
       ticket: this.#ticket,
       name: this.#name,
+      machineIds: this.#options.machineIds,
       logger,
       certificate,
       peers,

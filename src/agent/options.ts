@@ -15,6 +15,8 @@ export interface AgentOptions {
   /** Default: the host name and the end of the peer id. */
   readonly name?: string
   readonly metadata?: string
+  /** Hardware addresses or SMBIOS UUID by which the lab knows this machine; its own by default. */
+  readonly machineIds?: readonly string[]
   readonly listen?: readonly string[]
   readonly insecure?: boolean
   /** NBD clients have to encrypt. */

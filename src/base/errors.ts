@@ -37,6 +37,10 @@ export const errorCatalogue = {
       'A store, ticket, disk or peer speaks another format version; the message says which side to upgrade.'
   },
   ERR_TICKET_INVALID: { exit: 1, meaning: 'The ticket is not one, is damaged, or has expired.' },
+  ERR_TICKET_USED: {
+    exit: 1,
+    meaning: 'The ticket was made for another machine, or another has used it: it was for one boot.'
+  },
   ERR_TARGET_TOO_SMALL: { exit: 1, meaning: 'The target disk is smaller than the image.' },
   ERR_TARGET_FOREIGN: {
     exit: 1,

@@ -185,6 +185,12 @@ export const limits = {
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,
+
+  // Booting over the network.
+  /** Of a kernel, an initramfs or an agent archive. */
+  netbootFileBytesMax: 512 * MiB,
+  /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
+  bootTicketAddressesMax: 3,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes, parseBytes } from './formats.ts'
@@ -28,6 +28,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly until: string
   readonly share?: string
   readonly metadata?: string
+  readonly machine?: readonly string[]
   readonly listen?: readonly string[]
   readonly writes: string
   readonly backgroundRate?: string
@@ -49,6 +50,7 @@ export function register(program: Command): void {
     .requiredOption('--disk <path>', 'the target disk: a block device, or a file, made if absent')
     .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
+    .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
       '--share <until-stopped|minutes|never>',
@@ -89,6 +91,7 @@ async function run(options: AgentCommand): Promise<void> {
   const agent = new Agent({
     ...options,
     writes,
+    machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
     backgroundRate: backgroundRateOf(options.backgroundRate),

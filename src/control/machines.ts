@@ -38,7 +38,10 @@ export class Machines {
   reported(peerId: string, report: Report): void {
     const machine = this.#machines.get(peerId)
     if (machine === undefined) return
-    machine.report = report
+    // What a machine is busy with now says nothing about its disk having been complete.
+    const completeWith =
+      report.state === 'complete' ? report.image : keptCompletion(machine.report, report)
+    machine.report = completeWith === undefined ? report : { ...report, completeWith }
     machine.seenAt = this.#clock.now()
   }
 
@@ -66,4 +69,9 @@ export class Machines {
     const [oldest] = gone
     if (oldest !== undefined) this.#machines.delete(oldest[0])
   }
+}
+
+/** A disk that is being filled with another image is complete no more. */
+function keptCompletion(former: Report, { image }: Report): string | undefined {
+  return former.completeWith === image ? former.completeWith : undefined
 }

@@ -26,4 +26,11 @@ export interface MachineStatus {
   readonly bytesFromSeed: number
   readonly bytesFromPeers: number
   readonly seenSecondsAgo: number
+  /** CID of the image with which its disk was complete and verified when it last said so. */
+  readonly completeWith?: string
+  /** Its hardware addresses and SMBIOS UUID. */
+  readonly ids?: readonly string[]
+  /** Where other machines may load what they boot from it, and which files: as the machine says. */
+  readonly bootUrls?: readonly string[]
+  readonly bootFiles?: readonly string[]
 }

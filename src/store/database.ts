@@ -40,6 +40,15 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `
 
+/** Came later: stores of before get it when they are opened. */
+const addedTables = `
+  CREATE TABLE IF NOT EXISTS used_tickets (
+    nonce BLOB PRIMARY KEY,
+    peer_id TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+
 /** Opens a store's index; with `create`, makes its tables where they are not there yet. */
 export function openDatabase(path: string, create: boolean): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyMs, enableForeignKeyConstraints: true })
@@ -56,6 +65,7 @@ export function openDatabase(path: string, create: boolean): DatabaseSync {
     } else if (version !== storeVersion) {
       throw formatVersionError(`the index ${path}`, version, storeVersion)
     }
+    database.exec(addedTables)
     return database
   } catch (error) {
     database.close()

@@ -14,6 +14,7 @@ import { PackReader } from './pack-reader.ts'
 import { allocatePack } from './pack-writer.ts'
 import { readSecretFile, writeSecretFile } from './secrets.ts'
 import { withStoreLock } from './store-lock.ts'
+import { UsedTickets, type TicketUse } from './used-tickets.ts'
 
 /** Numbers that a test may want smaller. */
 export interface StoreOptions {
@@ -123,6 +124,11 @@ export class Store implements ChunkStore {
   /** An image by name, name and tag, or CID. ERR_NAME_INVALID for text that is none of them. */
   resolve(nameOrCid: string): Resolved | undefined {
     return this.#asked(() => this.#catalogue.resolve(nameOrCid))
+  }
+
+  /** See UsedTickets.use. */
+  useTicket(nonce: Uint8Array, use: TicketUse): boolean {
+    return this.#asked(() => new UsedTickets(this.#database).use(nonce, use))
   }
 
   readSecret(name: string): Promise<Uint8Array | undefined> {

@@ -10,7 +10,8 @@ export type { FrameSource } from './frame-source.ts'
 export type { Link } from './link.ts'
 export { peerIdOf } from './node.ts'
 export { Swarm, type SwarmHandlers } from './swarm.ts'
-export { decodeTicket, encodeTicket, isTicketSecret, ticketSecret, type Ticket } from './ticket.ts'
+export { decodeTicket, encodeTicket, isTicketSecret, newBinding, ticketSecret } from './ticket.ts'
+export type { Binding, Ticket } from './ticket.ts'
 export { Uploads } from './uploads.ts'
 export {
   haveItemsMax,

@@ -22,6 +22,11 @@ export interface MachineReport {
   readonly rate: number
   readonly bytesFromSeed: number
   readonly bytesFromPeers: number
+  /** Its hardware addresses and SMBIOS UUID, as parseMachineId writes them. */
+  readonly ids?: readonly string[]
+  /** Where other machines may load what they boot from it, `http://HOST:PORT`, and which files. */
+  readonly bootUrls?: readonly string[]
+  readonly bootFiles?: readonly string[]
 }
 
 export type Message =

@@ -308,7 +308,9 @@ function decodeReport(body: Buffer): MachineReport {
     if (typeof value !== 'number' || !(value >= 0)) throw malformed(`a report has a bad ${name}`)
     if (name === 'present' && value > 1) throw malformed('a report has more than all present')
   }
-  return { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
+  const report = { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
+  const lists = (['ids', 'bootUrls', 'bootFiles'] as const).filter(name => name in fields)
+  return Object.assign(report, Object.fromEntries(lists.map(n => [n, strings(fields[n], n)])))
 }
 
 function plainPeers(peers: readonly PeerAddress[]): [string, string[]][] {

@@ -97,3 +97,16 @@ test('after any events each machine is listed once, gone exactly if it left last
     })
   )
 })
+
+test('with which image a disk was complete is remembered until another one goes onto it', t => {
+  const { machines } = machinesAt()
+  machines.joined('a', 'pc-1')
+  machines.reported('a', { ...report, state: 'complete' })
+  machines.left('a')
+  t.is(machines.list()[0]?.completeWith, 'bafy')
+  machines.joined('a', 'pc-1')
+  machines.reported('a', { ...report, state: 'verifying' })
+  t.is(machines.list()[0]?.completeWith, 'bafy')
+  machines.reported('a', { ...report, image: 'bafz' })
+  t.is(machines.list()[0]?.completeWith, undefined)
+})

@@ -21,14 +21,18 @@ const text = fc
 const addresses = fc.array(text, { maxLength: limits.addressesPerPeerMax })
 const peers = fc.array(fc.record({ peerId: text, addresses }), { maxLength: 5 })
 const amount = fc.double({ min: 0, max: 1e15, noNaN: true })
-const report: fc.Arbitrary<MachineReport> = fc.record({
+const reported = {
   state: text,
   imageId: anyId,
   present: fc.double({ min: 0, max: 1, noNaN: true }),
   rate: amount,
   bytesFromSeed: fc.maxSafeNat(),
   bytesFromPeers: fc.maxSafeNat()
-})
+}
+const report: fc.Arbitrary<MachineReport> = fc.oneof(
+  fc.record(reported),
+  fc.record({ ...reported, ids: addresses, bootUrls: addresses, bootFiles: addresses })
+)
 const items = fc.array(u32, { minLength: 1, maxLength: 50 })
 const bytes = (minLength: number, maxLength: number) =>
   fc.uint8Array({ minLength, maxLength, size: 'max' })
