@@ -1,11 +1,13 @@
 import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionContext } from 'ava'
 import { waitForEvent } from '../bootswarm.ts'
 import { buildDebianImage, type BuiltImage } from '../image.ts'
-import { run, type RunningProcess } from '../processes.ts'
+import { run, start, type RunningProcess } from '../processes.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { LabNetwork } from './network.ts'
 
@@ -25,6 +27,7 @@ export class Lab {
   #ticket = ''
   #archive = ''
   #machines = 0
+  #disks = 0
   readonly #startedAt = performance.now()
 
   private constructor(
@@ -72,14 +75,15 @@ export class Lab {
     this.#t.log(`${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s: ${what}`)
   }
 
-  async startSeed(): Promise<void> {
+  /** With --upload-rate, for instance, it takes its time. */
+  async startSeed(...more: string[]): Promise<void> {
     const listen = [
       '--listen',
       `/ip4/${LabNetwork.address}/tcp/${seedPort}`,
       '--http',
       '127.0.0.1:0'
     ]
-    const args = ['seed', '--store', this.store, ...listen, '--json']
+    const args = ['seed', '--store', this.store, ...listen, ...more, '--json']
     this.seed = this.network.start('seed', program, args)
     await waitForEvent(this.seed, 'ready', 120_000)
   }
@@ -113,6 +117,24 @@ export class Lab {
     await writeFile(path, '')
     await truncate(path, bytes)
     return path
+  }
+
+  /**
+   * A disk with a cache that a loss of power empties: what nobody flushed is gone. The drive for a machine,
+   * and what takes the power away.
+   */
+  async cachedDisk(path: string): Promise<{ drive: string; cutPower: () => Promise<void> }> {
+    const socket = join(this.directory, `disk-${this.#machines}-${this.#disks++}.sock`)
+    const args = ['-f', '-U', socket, '--filter=cache', 'file', path, 'cache=writeback']
+    const server = start(this.#t, 'nbdkit', 'nbdkit', args)
+    for (const end = Date.now() + 60_000; !existsSync(socket) && Date.now() < end;) await sleep(100)
+    return {
+      drive: `file=nbd+unix:///?socket=${socket},format=raw,cache=writeback`,
+      cutPower: async () => {
+        server.kill()
+        await server.ended(60_000)
+      }
+    }
   }
 
   /** Its console is kept when the test fails. */
