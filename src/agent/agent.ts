@@ -6,17 +6,20 @@ import {
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
-  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { AgentExports, imageBeside } from './agent-exports.ts'
 import { Completion } from './completion.ts'
+import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
+import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
+import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
@@ -27,6 +30,7 @@ import { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
+import { SharedPlace } from './shared-place.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -55,6 +59,8 @@ export class Agent {
   #membership!: Membership
   #disk!: TargetDisk
   #session: Session | undefined
+  #view: ImageView | undefined
+  #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
@@ -124,13 +130,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
+    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
     const { key, certificate, peers } = this.#identity
     const { labKey } = this.#ticket
     this.#peering = await Peering.start({
       key,
       labKey,
       listen: listen ?? defaultListen,
+      location,
       relay: this.#relay,
       uploadRate,
       downloadRate,
@@ -175,14 +182,15 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { backgroundRate, backgroundFloor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      backgroundRate,
+      ...{ backgroundRate, backgroundFloor },
       path: disk,
       metadataPath: metadata,
       image,
@@ -190,7 +198,9 @@ export class Agent {
       redeploy: redeploys,
       ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
-      onNeedless: position => this.#session?.transfer.needless(position),
+      onNeedless: position => {
+        if (this.#view?.needs(position) !== true) this.#session?.transfer.needless(position)
+      },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
       onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
@@ -204,14 +214,12 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
-    const disk = this.#disk
-    const shown = disk.device
-    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
-    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    const { insecure, nbdTls: tls, logger } = this.#options
+    const exports = new AgentExports(this.#options, image, this.#disk)
+    this.#exports = exports
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
+      exports: () => exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -245,18 +253,25 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
+    const notice = new CompletionNotice(this.#identity, image.imageId)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
       logger,
       signal: this.#signal,
       onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onVerified: report => {
+        const { verifiedBytes } = report
+        const figures = figuresOf(this.#traffic, this.#disk, report)
+        return this.#keepIdentity({ completion: notice.sign({ ...figures, verifiedBytes }) })
+      },
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
+    const view = imageBeside(this.#disk, items, () => session)
     const session = new Session({
       items,
-      disk: this.#disk,
+      disk: new SharedPlace(this.#disk, view),
       peering: this.#peering,
       membership: this.#membership,
       relay: this.#relay,
@@ -265,6 +280,7 @@ export class Agent {
       tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
+      notice,
       onRelease: signed => this.#checkNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
@@ -272,7 +288,9 @@ export class Agent {
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session
+    this.#view = view
     session.start()
+    this.#exports.show(view)
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
@@ -300,6 +318,7 @@ export class Agent {
   }
 
   #onComplete(report: VerifyReport | undefined): void {
+    this.#session?.sayComplete()
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
@@ -319,16 +338,7 @@ export class Agent {
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
-    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
-    return {
-      seconds: secondsUp(),
-      bytesFromSeed,
-      bytesFromPeers,
-      bytesLocal,
-      verified,
-      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
-      unverifiableBytes: report?.unverifiableBytes ?? 0
-    }
+    return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
   #checkNewer(signed: Uint8Array, image: PinnedImage): void {
@@ -342,7 +352,8 @@ export class Agent {
     this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
   }
 
-  async #keepIdentity(): Promise<void> {
+  async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
+    this.#identity = { ...this.#identity, ...news }
     // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()

@@ -17,6 +17,10 @@ export const errorCatalogue = {
   },
   ERR_IMAGE_CHANGED: { exit: 1, meaning: 'The image file changed while it was being read.' },
   ERR_IMAGE_UNKNOWN: { exit: 1, meaning: 'No image of that name, tag or CID is known here.' },
+  ERR_IMAGE_NAMED: {
+    exit: 1,
+    meaning: 'An image that still has a name was to be removed by its CID.'
+  },
   ERR_NAME_INVALID: { exit: 2, meaning: 'An image name, tag or CID is malformed.' },
   ERR_MANIFEST_INVALID: { exit: 1, meaning: 'A manifest block is malformed or breaks a limit.' },
   ERR_CHUNK_CORRUPT: {

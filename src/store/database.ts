@@ -40,8 +40,15 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `
 
-/** Came later: stores of before get it when they are opened. */
+// Came later than version 1 without changing what it means: made in stores that lack them.
 const addedTables = `
+  -- The last serial of names that were removed: a name's releases only ever grow newer.
+  CREATE TABLE IF NOT EXISTS former_releases (
+    name TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    PRIMARY KEY (name, tag)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS used_tickets (
     nonce BLOB PRIMARY KEY,
     peer_id TEXT NOT NULL,

@@ -35,6 +35,8 @@ export type Message =
       readonly version: number
       readonly certificate: Uint8Array
       readonly listen: readonly string[]
+      /** Where the sender is; see `isLocation`. */
+      readonly location?: string | undefined
     }
   /** Repeated with the same request number, it changes the class of what is already wanted. */
   | {
@@ -86,3 +88,5 @@ export type Message =
   /** An empty `release` says that no such image is known. */
   | { readonly type: 'release'; readonly request: number; readonly release: Uint8Array }
   | { readonly type: 'report'; readonly report: MachineReport }
+  /** To seeds: the disk is whole and verified; see completion-report.ts. */
+  | { readonly type: 'completion'; readonly signed: Uint8Array }

@@ -1,11 +1,13 @@
 import test from 'ava'
 import { run } from './processes.ts'
 import { Lab } from './lab/lab.ts'
+import { refuseAll } from './lab/refusals.ts'
 
 // Power on a bare machine, get a login prompt, keep the disk: the whole way, with nothing on the machine
 // but the ROM of its network card.
 
 const minuteMs = 60_000
+const isWhole = process.env.BOOTSWARM_BOOT === 'all'
 
 test('a bare machine boots from the network, keeps its disk, and needs nobody afterwards', async t => {
   t.timeout(15 * minuteMs)
@@ -90,3 +92,7 @@ test('power is cut while the disk streams: the next boot goes on, with all that 
   await same.cutPower()
   await t.notThrowsAsync(run('e2fsck', ['-fn', file]))
 })
+
+if (isWhole) {
+  test('each thing that can be wrong is said, with what to do', refuseAll)
+}

@@ -68,6 +68,7 @@ export class LabNetwork {
     ]
     const files = ['--enable-tftp', `--tftp-root=${this.#directory}`, '--tftp-no-fail']
     const state = [
+      '--no-ping',
       `--dhcp-leasefile=${join(this.#directory, 'leases')}`,
       '--pid-file=',
       '--user=root'
