@@ -10,7 +10,7 @@ const minuteMs = 60_000
 const isWhole = process.env.BOOTSWARM_BOOT === 'all'
 
 test('a bare machine boots from the network, keeps its disk, and needs nobody afterwards', async t => {
-  t.timeout(15 * minuteMs)
+  t.timeout(25 * minuteMs)
   const lab = await Lab.make(t)
   const disk = await lab.emptyDisk('machine')
   const machine = await lab.startMachine({ drive: `file=${disk},format=raw`, network: lab.network })
@@ -60,7 +60,7 @@ test('a bare machine boots from the network, keeps its disk, and needs nobody af
 })
 
 test('power is cut while the disk streams: the next boot goes on, with all that was synced', async t => {
-  t.timeout(20 * minuteMs)
+  t.timeout(25 * minuteMs)
   const lab = await Lab.make(t)
   await lab.seed.stop()
   // Slow enough for the cut to come in the middle.

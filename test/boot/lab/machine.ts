@@ -57,7 +57,7 @@ export class Machine {
   }
 
   /** Waits for text on the console, but not when the machine says that it is stuck. */
-  async shows(text: string, timeoutMs = 300_000): Promise<void> {
+  async shows(text: string, timeoutMs = 600_000): Promise<void> {
     await this.#qemu.waitFor(`"${text}"`, timeoutMs, output => {
       if (output.includes(text)) return true
       if (/CANNOT START|\(initramfs\)|Kernel panic|emergency mode/.test(output)) {
