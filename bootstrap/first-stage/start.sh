@@ -21,6 +21,7 @@ start_machine() {
   root_device=''
   read_arguments
   check_arguments || return
+  wake_cards
   choose_disk || return
   bring_up_network || return
   unpack_agent || return
