@@ -21,12 +21,13 @@ import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.
 import { ImageFinder } from './image-finder.ts'
 import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
+import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type AgentOptions } from './options.ts'
-import { Peering } from './peering.ts'
+import type { Membership } from './membership.ts'
+import type { AgentOptions } from './options.ts'
+import type { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
@@ -130,32 +131,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const { labKey } = this.#ticket
-    this.#peering = await Peering.start({
-      key,
-      labKey,
-      listen: listen ?? defaultListen,
-      location,
-      relay: this.#relay,
-      uploadRate,
-      downloadRate,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) this.#membership.learn(peer)
-      }
-    })
-    this.#membership = new Membership({
-      swarm: this.#peering.swarm,
+    const { logger, listen, location, tuning, uploadRate, downloadRate, released } = this.#options
+    const { peering, membership } = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
       machineIds: this.#machineIds,
-      logger,
-      certificate,
-      peers,
+      relay: this.#relay,
+      ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
@@ -165,8 +148,10 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    await this.#options.released
-    this.#background(this.#membership.run())
+    this.#peering = peering
+    this.#membership = membership
+    await released
+    this.#background(membership.run())
   }
 
   #finder(imageId: ChunkId | undefined): ImageFinder {

@@ -76,6 +76,8 @@ export const limits = {
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
+  /** Chunks in memory on their way there: beyond it the machine's next write into a new one waits. */
+  asideComingBytesMax: 8 * MiB,
   /** The least room for writes that are discarded, on a device: a desktop's first minutes. */
   overlayBytesMin: 16 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
