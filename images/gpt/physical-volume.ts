@@ -47,7 +47,17 @@ function encodeLabel(group: VolumeGroup): Buffer {
   label.write(labelType, 24)
   label.write(group.physicalVolumeId.replaceAll('-', ''), labelHeaderBytes)
   // The volume's size, then lists of areas, each ended by an empty one: data (to the end), metadata, boot loader.
-  const numbers = [group.physicalVolumeBytes, dataAt, 0, 0, 0, metadataAt, dataAt - metadataAt, 0, 0]
+  const numbers = [
+    group.physicalVolumeBytes,
+    dataAt,
+    0,
+    0,
+    0,
+    metadataAt,
+    dataAt - metadataAt,
+    0,
+    0
+  ]
   numbers.forEach((number, index) => {
     label.writeBigUInt64LE(BigInt(number), labelHeaderBytes + 32 + 8 * index)
   })

@@ -47,4 +47,3 @@ function checksum(bytes: Buffer): number {
   }
   return state >>> 0
 }
-
