@@ -89,6 +89,7 @@ make_boot_ready() {
     rm "$tree/dev/null"
   fi
   cp "$initrd" "$tree/boot/initrd.img-$version"
+  ln -sf "boot/initrd.img-$version" "$tree/initrd.img"
 }
 
 # make_root_file_system OUTPUT SIZE: of the tree as it is now.

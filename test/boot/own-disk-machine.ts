@@ -27,8 +27,9 @@ export class OwnDiskMachine {
   static async start(t: ExecutionContext, options: OwnDiskOptions): Promise<OwnDiskMachine> {
     const { disk, firmware, consoleFile } = options
     const monitor = `${consoleFile}.monitor`
-    // Software emulation only: the test is to run on machines without KVM, and alike on all of them.
-    const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '1', '-m', '1024']
+    // Software emulation only: the test is to run on machines without KVM, and alike on all of them. A processor without
+    // AVX, whose emulation is slow.
+    const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'Westmere', '-smp', '1', '-m', '1024']
     const outside = ['-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
     const control = ['-monitor', `unix:${monitor},server=on,wait=off`]
     const drive = ['-drive', `file=${disk},format=raw,if=none,id=disk`]
