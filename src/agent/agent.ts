@@ -1,4 +1,4 @@
-import { systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
+import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
 import {
@@ -6,27 +6,32 @@ import {
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
-  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { AgentExports, imageBeside } from './agent-exports.ts'
 import { Completion } from './completion.ts'
+import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
+import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
+import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
+import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type AgentOptions } from './options.ts'
-import { Peering } from './peering.ts'
+import type { Membership } from './membership.ts'
+import type { AgentOptions } from './options.ts'
+import type { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
+import { SharedPlace } from './shared-place.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -44,6 +49,7 @@ export class Agent {
   readonly shared = Promise.withResolvers<void>()
   readonly #options: AgentOptions
   readonly #ticket: Ticket
+  readonly #machineIds: readonly string[]
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
@@ -54,6 +60,8 @@ export class Agent {
   #membership!: Membership
   #disk!: TargetDisk
   #session: Session | undefined
+  #view: ImageView | undefined
+  #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
@@ -66,6 +74,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
@@ -122,30 +131,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, tuning, uploadRate, downloadRate } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const { labKey } = this.#ticket
-    this.#peering = await Peering.start({
-      key,
-      labKey,
-      listen: listen ?? defaultListen,
-      relay: this.#relay,
-      uploadRate,
-      downloadRate,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) this.#membership.learn(peer)
-      }
-    })
-    this.#membership = new Membership({
-      swarm: this.#peering.swarm,
+    const { logger, listen, location, tuning, uploadRate, downloadRate, released } = this.#options
+    const { peering, membership } = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
-      logger,
-      certificate,
-      peers,
+      machineIds: this.#machineIds,
+      relay: this.#relay,
+      ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
@@ -155,8 +148,10 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    await this.#options.released
-    this.#background(this.#membership.run())
+    this.#peering = peering
+    this.#membership = membership
+    await released
+    this.#background(membership.run())
   }
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
@@ -172,14 +167,15 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { backgroundRate, backgroundFloor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      backgroundRate,
+      ...{ backgroundRate, backgroundFloor },
       path: disk,
       metadataPath: metadata,
       image,
@@ -187,7 +183,9 @@ export class Agent {
       redeploy: redeploys,
       ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
-      onNeedless: position => this.#session?.transfer.needless(position),
+      onNeedless: position => {
+        if (this.#view?.needs(position) !== true) this.#session?.transfer.needless(position)
+      },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
       onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
@@ -201,14 +199,12 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
-    const disk = this.#disk
-    const shown = disk.device
-    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
-    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    const { insecure, nbdTls: tls, logger } = this.#options
+    const exports = new AgentExports(this.#options, image, this.#disk)
+    this.#exports = exports
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
+      exports: () => exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -242,18 +238,25 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
+    const notice = new CompletionNotice(this.#identity, image.imageId)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
       logger,
       signal: this.#signal,
       onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onVerified: report => {
+        const { verifiedBytes } = report
+        const figures = figuresOf(this.#traffic, this.#disk, report)
+        return this.#keepIdentity({ completion: notice.sign({ ...figures, verifiedBytes }) })
+      },
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
+    const view = imageBeside(this.#disk, items, () => session)
     const session = new Session({
       items,
-      disk: this.#disk,
+      disk: new SharedPlace(this.#disk, view),
       peering: this.#peering,
       membership: this.#membership,
       relay: this.#relay,
@@ -262,6 +265,7 @@ export class Agent {
       tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
+      notice,
       onRelease: signed => this.#checkNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
@@ -269,9 +273,12 @@ export class Agent {
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session
+    this.#view = view
     session.start()
+    this.#exports.show(view)
     this.#reporter = new Reporter({
       imageId: image.imageId,
+      machineIds: this.#machineIds,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -296,6 +303,7 @@ export class Agent {
   }
 
   #onComplete(report: VerifyReport | undefined): void {
+    this.#session?.sayComplete()
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
@@ -315,16 +323,7 @@ export class Agent {
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
-    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
-    return {
-      seconds: secondsUp(),
-      bytesFromSeed,
-      bytesFromPeers,
-      bytesLocal,
-      verified,
-      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
-      unverifiableBytes: report?.unverifiableBytes ?? 0
-    }
+    return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
   #checkNewer(signed: Uint8Array, image: PinnedImage): void {
@@ -338,7 +337,8 @@ export class Agent {
     this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
   }
 
-  async #keepIdentity(): Promise<void> {
+  async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
+    this.#identity = { ...this.#identity, ...news }
     // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()

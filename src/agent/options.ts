@@ -15,7 +15,11 @@ export interface AgentOptions {
   /** Default: the host name and the end of the peer id. */
   readonly name?: string
   readonly metadata?: string
+  /** Hardware addresses or SMBIOS UUID by which the lab knows this machine; its own by default. */
+  readonly machineIds?: readonly string[]
   readonly listen?: readonly string[]
+  /** `room/rack`: who is in the same is asked first; without it, who is in the same subnet. */
+  readonly location?: string | undefined
   readonly insecure?: boolean
   /** NBD clients have to encrypt. */
   readonly nbdTls?: NbdTls
@@ -35,6 +39,8 @@ export interface AgentOptions {
   readonly shareMs?: number
   /** Bytes a second that the background may use of the disk at most. */
   readonly backgroundRate?: number
+  /** And that it may use however busy the machine is. */
+  readonly backgroundFloor?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   readonly tuning?: Tuning

@@ -50,6 +50,7 @@ export interface PeeringInit extends Rates {
   readonly key: SigningKey
   readonly labKey: Uint8Array
   readonly listen: readonly string[]
+  readonly location?: string | undefined
   readonly relay: RelayCache
   readonly tuning?: Tuning
   readonly logger: Logger
@@ -85,6 +86,7 @@ export class Peering {
         key: init.key,
         labKey: init.labKey,
         listen: init.listen,
+        location: init.location,
         logger: init.logger,
         handlers: {
           onPeer: link => peering.#onPeer(link),
@@ -104,7 +106,7 @@ export class Peering {
   private constructor(init: PeeringInit) {
     this.#init = init
     const { mechanisms } = init.tuning ?? {}
-    this.#serving = new Serving('agent', mechanisms)
+    this.#serving = new Serving('agent', mechanisms, init.location)
     const session = (): PeeringSession | undefined => this.#session
     this.downloads = new Downloads(
       {
@@ -140,6 +142,11 @@ export class Peering {
     this.#retries = setInterval(() => this.uploads.writable(), tickMs)
   }
 
+  /** In another rack or subnet than this machine. */
+  isFar(link: Link): boolean {
+    return link.place !== (this.#init.location ?? '')
+  }
+
   get swarm(): Swarm {
     return this.#swarm
   }
@@ -173,6 +180,7 @@ export class Peering {
       return
     }
     this.#usedAt.set(link, systemClock.now())
+    this.#serving.located(link.peerId, link.place)
     this.#session?.onPeer(link)
   }
 
@@ -230,6 +238,7 @@ export class Peering {
       case 'seeds':
       case 'resolve':
       case 'report':
+      case 'completion':
       case 'hello':
         // Nothing an agent acts upon: it signs no releases and keeps no list of machines.
         return

@@ -7,6 +7,7 @@ import type { Transfer } from './transfer.ts'
 
 export interface ReporterInit {
   readonly imageId: ChunkId
+  readonly machineIds: readonly string[]
   readonly disk: TargetDisk
   readonly swarm: Swarm
   readonly transfer: Transfer
@@ -46,7 +47,7 @@ export class Reporter {
     for (const link of swarm.links()) {
       if (link.certificate?.role !== 'seed') continue
       const report = { state, imageId, present, rate, bytesFromSeed, bytesFromPeers }
-      link.send({ type: 'report', report })
+      link.send({ type: 'report', report: { ...report, ids: this.#init.machineIds } })
     }
     if (present === this.#lastPresent) return
     this.#lastPresent = present

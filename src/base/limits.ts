@@ -29,6 +29,8 @@ export const limits = {
 
   /** Plain chunks of an image that is read without a target disk, kept for the next reads. */
   imageCacheBytes: 32 * MiB,
+  /** The same where the chunks lie on the machine's own disk too, beside an agent that has work to do. */
+  imageCacheBesideBytes: 8 * MiB,
 
   // Store.
   /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */
@@ -121,6 +123,8 @@ export const limits = {
   messageBytesMax: 256 * KiB,
   /** Data goes out in pieces of this size, so that an urgent one waits for one piece, not a chunk. */
   segmentBytes: 16 * KiB,
+  /** The same on a quick line, where a larger piece goes by as quickly and costs less (bench-wire.md). */
+  segmentBytesMax: 32 * KiB,
   /** Requests that one peer may have waiting at us. */
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
@@ -139,6 +143,8 @@ export const limits = {
   closeMs: 1_000,
   /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
   rateBytesPerSecondMin: 64_000,
+  /** Chunks that lie ready for the one thread that compresses what peers wait for. */
+  encodesParallel: 4,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */
@@ -150,6 +156,8 @@ export const limits = {
   verifierFreeBytesMax: 32 * MiB,
   neighboursMax: 20,
   peersIntroducedMax: 32,
+  /** What a machine says of where it is: `room/rack`. */
+  locationLengthMax: 64,
   /** Peers that an agent remembers the addresses of. */
   peersKnownMax: 256,
   /** A link that a redirect made, and over which nothing was asked for so long, is closed. */
@@ -185,6 +193,14 @@ export const limits = {
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,
+  /** A signed completion report: two ids, seven numbers, a signature. */
+  completionBytesMax: 1 * KiB,
+
+  // Booting over the network.
+  /** Of a kernel, an initramfs or an agent archive. */
+  netbootFileBytesMax: 512 * MiB,
+  /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
+  bootTicketAddressesMax: 3,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const
@@ -210,9 +226,10 @@ assertRelation(
   limits.nbdConnectionBytesMax <= limits.nbdServerBytesMax,
   'one NBD connection fits its server'
 )
-assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
+assertRelation(limits.segmentBytes <= limits.segmentBytesMax, 'a usual segment is allowed')
+assertRelation(limits.segmentBytesMax <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
 assertRelation(
-  limits.segmentBytes * 2 <= limits.writeBlockBytes,
+  limits.segmentBytesMax * 2 <= limits.writeBlockBytes,
   'a segment and its head fit a write'
 )
 assertRelation(

@@ -1,9 +1,11 @@
 import type { Command } from 'commander'
 import { register as registerArchive } from './netboot-archive.ts'
+import { register as registerBuild } from './netboot-build.ts'
 
 export function register(program: Command): void {
   const netboot = program
     .command('netboot')
     .description('Boot bare machines over the network: what they load, and who serves it to them')
+  registerBuild(netboot)
   registerArchive(netboot)
 }

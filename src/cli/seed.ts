@@ -2,9 +2,10 @@ import type { Command } from 'commander'
 import { BootswarmError, limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
+import { checkedLocation } from './location.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
-import { readRates } from './rates.ts'
+import { rateUnits, readRates } from './rates.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
@@ -15,6 +16,7 @@ interface SeedCommand extends TuningOptions, NbdCommand {
   readonly listen?: readonly string[]
   readonly http: string
   readonly as?: string
+  readonly location?: string
   readonly json?: boolean
 }
 
@@ -30,8 +32,12 @@ export function register(program: Command): void {
       `where machines reach it (default: every address, TCP port ${limits.seedPort})`
     )
     .option('--http <host:port>', 'where its status can be read', httpDefault)
+    .option(
+      '--location <room/rack>',
+      'where it is: machines of the same rack are given chunks first'
+    )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
-    .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
+    .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
@@ -40,6 +46,7 @@ export function register(program: Command): void {
         listen: options.listen,
         http: parseHostPort('--http', options.http),
         as: options.as,
+        location: checkedLocation(options.location),
         uploadRate: readRates(options).uploadRate,
         nbd: options.nbd,
         insecure: options.insecure,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, machineIdOf } from '../base/index.ts'
 import { makeTicket } from '../seed/index.ts'
 import { printEvent, printLine } from './output.ts'
 
@@ -7,6 +7,7 @@ interface TicketCommand {
   readonly store: string
   readonly ttl: string
   readonly also?: readonly string[]
+  readonly machine?: string
   readonly json?: boolean
 }
 
@@ -20,10 +21,12 @@ export function register(program: Command): void {
     .option('--store <dir>', 'the store of the seed', './.bootswarm')
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
     .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
+    .option('--machine <id>', 'for one boot of one machine: its hardware address or SMBIOS UUID')
     .option('--json', 'print one JSON object a line')
     .action(async (options: TicketCommand) => {
       const expiresMs = Date.now() + parseTtl(options.ttl)
-      const ticket = await makeTicket(options.store, expiresMs, options.also)
+      const machine = options.machine && machineIdOf('--machine', options.machine)
+      const ticket = await makeTicket(options.store, expiresMs, options.also, machine)
       if (options.json !== true) printLine(ticket)
       else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
     })

@@ -54,7 +54,8 @@ export class TargetDisk implements BlockDevice {
     this.#parts = parts
     const clock = context.clock ?? systemClock
     this.#io = new MachineIo(clock)
-    this.#pace = new BackgroundPace(clock, this.#io, context.backgroundRate)
+    const { backgroundRate: rate, backgroundFloor: floor } = context
+    this.#pace = new BackgroundPace(clock, this.#io, { rate, floor })
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder({

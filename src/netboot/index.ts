@@ -1,3 +1,5 @@
 export { architectures, buildAgentArchive } from './agent-archive.ts'
 export type { AgentArchive, Architecture } from './agent-archive.ts'
+export { readBootInput, writeBootFolder } from './boot-folder.ts'
+export type { BootFile, BootFiles } from './boot-folder.ts'
 export { replaceFile } from './files.ts'

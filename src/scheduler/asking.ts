@@ -5,6 +5,7 @@ import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
+import type { Rack } from './rack.ts'
 import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
@@ -31,11 +32,14 @@ export interface AskingInit {
   readonly fallbackMs?: number | undefined
   /** What seeds call the item; undefined while that is not known. */
   readonly keyOf?: ((item: number) => string | undefined) | undefined
+  /** Without it, all peers are as near as any. */
+  readonly rack?: Rack | undefined
 }
 
 /** What is asked of whom, from the first question to the item's arrival or the next peer. */
 export class Asking {
   readonly choice: PeerChoice
+  #rack: Rack | undefined
   #mechanisms: Mechanisms
   #peers: PeerTable
   #have: Availability
@@ -53,8 +57,9 @@ export class Asking {
   /** How often a request for the item was given up because it stood still. */
   #fallbacks = new Map<number, number>()
 
-  constructor({ peers, have, mechanisms, keyOf, fallbackMs = stuckMs }: AskingInit) {
-    this.choice = new PeerChoice(peers, have, keyOf)
+  constructor({ peers, have, mechanisms, keyOf, rack, fallbackMs = stuckMs }: AskingInit) {
+    this.choice = new PeerChoice(peers, have, keyOf, rack)
+    this.#rack = rack
     this.#mechanisms = mechanisms
     this.#peers = peers
     this.#have = have
@@ -158,7 +163,7 @@ export class Asking {
       return [{ type: 'cancel', peer, item }]
     }
     const actions: FetchAction[] = []
-    if (request !== undefined) this.#forget(request)
+    if (request !== undefined) this.#forget(request, now)
     if (request !== undefined && request.state !== 'connecting') {
       actions.push({ type: 'cancel', peer: request.peer, item })
     }
@@ -182,6 +187,8 @@ export class Asking {
     if (request.received > 0)
       this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
     this.#requests.delete(item)
+    this.#rack?.over(item, now)
+    if (request.class === 'background') this.#rack?.moved(now)
     this.#peers.settled(request.peer, request.askedAt, now)
     if (request.state === 'connecting') return []
     // Harmless when the request is what brought the item: then nothing is out any more.
@@ -251,7 +258,7 @@ export class Asking {
     )
     if (targets.length > 0) this.#hints.set(item, targets)
     else this.#insist.add(item)
-    this.#forget(request)
+    this.#forget(request, now)
   }
 
   dropStalled(now: number): FetchAction[] {
@@ -264,7 +271,7 @@ export class Asking {
       // Who has let us down before is not given the benefit of our slow line.
       const patience = {
         lateMs: this.#patienceMs(request),
-        drainMs: state?.stall.times === 0 ? drainMs : 0
+        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0)
       }
       const stall = stallOf(request, state, now, patience)
       if (stall === undefined) continue
@@ -296,11 +303,12 @@ export class Asking {
   #giveUp(request: Request, now: number, avoidMs: number, actions: FetchAction[]): void {
     if (request.redirected) this.#insist.add(request.item)
     this.#peers.avoid(request.peer, request.item, now + avoidMs)
-    this.#forget(request)
+    this.#forget(request, now)
     actions.push({ type: 'abandoned', item: request.item })
   }
 
-  #forget(request: Request): void {
+  #forget(request: Request, now: number): void {
+    this.#rack?.over(request.item, now)
     this.#requests.delete(request.item)
     if (request.state !== 'connecting') this.#peers.released(request.peer)
   }

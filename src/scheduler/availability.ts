@@ -47,6 +47,11 @@ export class Availability {
     return (this.#holders[item] ?? 0) + this.#holdersOfAll
   }
 
+  /** Whether the peer has said anything of what it has: then it works on the same image. */
+  isKnown(peer: string): boolean {
+    return this.#maps.has(peer)
+  }
+
   hasAll(peer: string): boolean {
     return this.#maps.get(peer) === 'all'
   }

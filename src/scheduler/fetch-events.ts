@@ -8,7 +8,13 @@ export type FetchEvent =
   | { readonly type: 'want'; readonly items: readonly number[]; readonly class: RequestClass }
   /** The item is here, or is needed no more. */
   | { readonly type: 'settled'; readonly item: number }
-  | { readonly type: 'peer'; readonly peer: string; readonly role: PeerRole }
+  | {
+      readonly type: 'peer'
+      readonly peer: string
+      readonly role: PeerRole
+      /** In another rack or subnet than this machine; near when left out. */
+      readonly isFar?: boolean
+    }
   | { readonly type: 'gone'; readonly peer: string }
   | { readonly type: 'heard'; readonly peer: string }
   /** It sends what is not what it was asked for, and is not to be asked again. */

@@ -5,6 +5,7 @@ import { isSignOfLife, type FetchAction, type FetchEvent } from './fetch-events.
 import { allMechanisms, type Mechanisms } from './mechanisms.ts'
 import { PeerTable } from './peer-table.ts'
 import { Planning } from './planning.ts'
+import { Rack } from './rack.ts'
 import { WantList } from './want-list.ts'
 
 // Which item this node asks of whom, and when. An item is what an image consists of on the wire: its
@@ -23,6 +24,8 @@ export interface FetchingInit {
   readonly mechanisms?: Partial<Mechanisms>
   /** How long what somebody waits for may stand still before it is asked elsewhere; 1,500 ms. */
   readonly fallbackMs?: number
+  /** This machine's own peer id; without it, it does without the others of its rack. */
+  readonly self?: string
   /**
    * The id of an item, by which it has a home among several seeds; undefined while its page is not
    * here. By default the item's number in digits.
@@ -45,9 +48,11 @@ export class Fetching {
     const mechanisms = { ...allMechanisms, ...init.mechanisms }
     const wants = new WantList(init.itemCount, init.random)
     const have = new Availability(init.itemCount)
-    const { fallbackMs } = init
+    const { fallbackMs, self } = init
+    const isNearness = mechanisms.nearness && self !== undefined
+    const rack = isNearness ? new Rack(self, this.#peers, have) : undefined
     const keyOf = init.idOf === undefined ? undefined : (item: number) => init.idOf?.(item)
-    const asking = new Asking({ peers: this.#peers, have, mechanisms, fallbackMs, keyOf })
+    const asking = new Asking({ peers: this.#peers, have, mechanisms, fallbackMs, keyOf, rack })
     this.#mechanisms = mechanisms
     this.#wants = wants
     this.#have = have
@@ -92,7 +97,7 @@ export class Fetching {
         this.#expected.delete(event.item)
         return this.#asking.settle(event.item, now)
       case 'peer':
-        this.#peers.join(event.peer, event.role, now)
+        this.#peers.join(event.peer, event.role, now, event.isFar !== true)
         return this.#asking.connected(event.peer, now)
       case 'gone':
       case 'unreachable':

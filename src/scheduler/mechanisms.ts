@@ -22,6 +22,8 @@ export interface Mechanisms {
   readonly receiveBudget: boolean
   /** What others have read is left to them for a while before a seed is asked. */
   readonly neighboursFirst: boolean
+  /** Peers of the own rack come first, and a chunk comes into a rack about once. */
+  readonly nearness: boolean
 }
 
 export const allMechanisms: Mechanisms = {
@@ -35,7 +37,8 @@ export const allMechanisms: Mechanisms = {
   lateBudget: true,
   keeping: true,
   receiveBudget: true,
-  neighboursFirst: true
+  neighboursFirst: true,
+  nearness: true
 }
 
 /** What benches change to show what a rule is worth; nobody else should. */

@@ -1,6 +1,7 @@
 import type { RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { PeerState, PeerTable } from './peer-table.ts'
+import type { Rack } from './rack.ts'
 import { homeOf } from './rendezvous.ts'
 
 /** Requests that nobody waits for, a node and a peer (research/swarm-simulation.md, Kb, Kp). */
@@ -23,19 +24,25 @@ export class PeerChoice {
   #peers: PeerTable
   #have: Availability
   #keyOf: (item: number) => string | undefined
+  #rack: Rack | undefined
   // Used again in each search: there are many, and most find nobody.
   #agents: PeerState[] = []
   #seeds: PeerState[] = []
 
-  /** `keyOf` names an item as seeds do; undefined while that is not known. */
+  /**
+   * `keyOf` names an item as seeds do; undefined while that is not known. Without a `rack` all peers
+   * are as near as any.
+   */
   constructor(
     peers: PeerTable,
     have: Availability,
-    keyOf: (item: number) => string | undefined = String
+    keyOf: (item: number) => string | undefined = String,
+    rack?: Rack
   ) {
     this.#peers = peers
     this.#have = have
     this.#keyOf = keyOf
+    this.#rack = rack
   }
 
   choose(wanted: Wanted, now: number): string | undefined {
@@ -43,6 +50,9 @@ export class PeerChoice {
     const agents = this.#agents
     const able = agents.length + this.#seeds.length
     const seeds = this.#homeAmong(this.#seeds, wanted, now)
+    if (this.#rack?.hasOthers === true && agents.some(({ isNear }) => !isNear)) {
+      return this.#chooseAcross(this.#rack, agents, seeds, wanted, now)
+    }
     if (wanted.class === 'urgent') {
       const few = agents.length < holdersEnough && seeds.length > 0
       if (few && !wanted.insist) return soonest(seeds, now)?.id
@@ -53,6 +63,34 @@ export class PeerChoice {
     const lively = agents.filter(({ stall }) => now >= stall.until)
     if (lively.length > 0) return soonest(lively, now, perPeer)?.id
     return soonest(seeds.length > 0 ? seeds : agents, now, perPeer)?.id
+  }
+
+  /**
+   * Some of those that have it are in other racks: they come last, and who asks one of them is the
+   * one of its rack to do so. The seed knows whom it has sent across.
+   */
+  #chooseAcross(
+    rack: Rack,
+    agents: readonly PeerState[],
+    seeds: readonly PeerState[],
+    wanted: Wanted,
+    now: number
+  ): string | undefined {
+    const near = agents.filter(({ isNear, stall }) => isNear && now >= stall.until)
+    const spare = Math.max(
+      spareRequestsPeerMin,
+      Math.ceil(spareRequestsMax / (agents.length + seeds.length))
+    )
+    const most = wanted.class === 'urgent' ? Infinity : spare
+    if (near.length > 0) return soonest(near, now, most)?.id
+    if (wanted.class !== 'background') {
+      if (!wanted.insist && seeds.length > 0) return soonest(seeds, now, most)?.id
+      return soonest([...agents, ...seeds], now, most)?.id
+    }
+    if (!rack.brings(wanted.item, now)) return undefined
+    const peer = soonest(agents, now, most)?.id
+    if (peer !== undefined) rack.bringing(wanted.item, now)
+    return peer
   }
 
   /** Of several seeds an item has one home, so that each sends its share; the next when that fails. */

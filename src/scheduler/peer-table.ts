@@ -5,6 +5,8 @@ export type PeerRole = 'seed' | 'agent'
 export interface PeerState {
   readonly id: string
   readonly role: PeerRole
+  /** In the same rack, so that what it sends crosses no line that many share. */
+  readonly isNear: boolean
   /** Requests that are out at the peer. */
   requests: number
   /** Moving average of the time from asking to having, in ms. */
@@ -28,14 +30,16 @@ export class PeerTable {
   /** The same, to be gone through quickly. */
   #list: readonly PeerState[] = []
   #seeds: readonly PeerState[] = []
+  #nearAgents: readonly PeerState[] = []
   #banned = new Set<string>()
   /** item → peer → until when it is not asked. Kept for peers that are not connected too. */
   #avoided = new Map<number, Map<string, number>>()
 
-  join(id: string, role: PeerRole, now: number): void {
+  join(id: string, role: PeerRole, now: number, isNear = true): void {
     this.#peers.set(id, {
       id,
       role,
+      isNear,
       requests: 0,
       serviceMs: serviceMsInitial,
       heardAt: now,
@@ -63,9 +67,14 @@ export class PeerTable {
     return this.#seeds
   }
 
+  nearAgents(): readonly PeerState[] {
+    return this.#nearAgents
+  }
+
   #listAgain(): void {
     this.#list = [...this.#peers.values()]
     this.#seeds = this.#list.filter(({ role }) => role === 'seed')
+    this.#nearAgents = this.#list.filter(({ role, isNear }) => role === 'agent' && isNear)
   }
 
   heard(id: string, now: number): void {

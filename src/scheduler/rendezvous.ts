@@ -3,7 +3,7 @@
 
 /** FNV-1a, spread by the last steps of MurmurHash3: quick, and the same on every machine. */
 export function weightOf(seed: string, chunk: string): number {
-  return spread(hash(seed) ^ Math.imul(hash(chunk), 0x9e3779b1))
+  return spread(hashOf(seed) ^ Math.imul(hashOf(chunk), 0x9e3779b1))
 }
 
 /** Undefined when there is no seed. */
@@ -19,7 +19,12 @@ export function homeOf(seeds: Iterable<string>, chunk: string): string | undefin
   return home
 }
 
-function hash(text: string): number {
+/** The same weight of a node for an item that is known by its number; `hashed` is the node's `hashOf`. */
+export function weightOfItem(hashed: number, item: number): number {
+  return spread(hashed ^ Math.imul(item + 1, 0x9e3779b1))
+}
+
+export function hashOf(text: string): number {
   let value = 0x811c9dc5
   for (let at = 0; at < text.length; at += 1) {
     value = Math.imul(value ^ text.charCodeAt(at), 0x01000193)

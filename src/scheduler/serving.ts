@@ -11,6 +11,8 @@ import { FirstCopies } from './first-copies.ts'
 import { LateCopies } from './late-copies.ts'
 import { allMechanisms, type Mechanisms } from './mechanisms.ts'
 import { Failing } from './failing.ts'
+import { OwnRack } from './own-rack.ts'
+import { Places } from './places.ts'
 import { homeOf } from './rendezvous.ts'
 
 /** A peer that got the chunk from here, or was told by us where to get it. */
@@ -59,11 +61,15 @@ export class Serving implements ServePolicy, GivePolicy {
   #homes = new Map<ChunkId, (id: ChunkId) => boolean>()
   #lateCopies = new LateCopies()
   #failing = new Failing()
+  #places: Places
+  #ownRack: OwnRack
 
-  /** Mechanisms not named are on. */
-  constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}) {
+  /** Mechanisms not named are on. `place` is this node's own, as those of its peers are named. */
+  constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}, place?: string) {
     this.#role = role
     this.#mechanisms = { ...allMechanisms, ...mechanisms }
+    this.#places = new Places(place)
+    this.#ownRack = new OwnRack(this.#places)
     this.#fanOut = this.#mechanisms.chains ? fanOut : fanOutWithoutChains
   }
 
@@ -79,7 +85,10 @@ export class Serving implements ServePolicy, GivePolicy {
     const direct = grants.filter(grant => grant.parent === undefined && isHope(grant)).length
     const isFirstHand = this.#role === 'seed' && holding === 'held'
     const roomHere = isFirstHand ? 0 : fanOut - direct
-    const target = roomHere > 0 ? undefined : this.#target(want, grants, { fanOut, tried, now })
+    const target =
+      roomHere > 0
+        ? this.#rackmate(want, grants, fanOut, now)
+        : this.#target(want, grants, { fanOut, tried, now })
     const { peer } = want
     if (target !== undefined) {
       target.children += 1
@@ -101,14 +110,47 @@ export class Serving implements ServePolicy, GivePolicy {
     all: readonly Grant[],
     { fanOut, tried, now }: { fanOut: number; tried: readonly string[]; now: number }
   ): Grant | undefined {
-    const able = all.filter(
-      ({ peer, children }) => children < fanOut && !this.#failing.isFailing(peer, now)
+    const able = (near: boolean): Grant[] =>
+      this.#able(want.peer, all, { fanOut, near, now }).filter(
+        ({ state, peer }) => !want.insist || (state === 'held' && !tried.includes(peer))
+      )
+    if (want.insist) {
+      if (this.#role !== 'seed' || !this.#mechanisms.lateBudget) return undefined
+      if (tried.length === 0 || tried.length >= triedMax) return undefined
+    }
+    return chooseTarget(able(true), all, want.peer) ?? chooseTarget(able(false), all, want.peer)
+  }
+
+  /** Who is in another rack gets it from there, even though there is room here. */
+  #rackmate(want: Want, all: readonly Grant[], fanOut: number, now: number): Grant | undefined {
+    const { peer, insist } = want
+    if (insist || !this.#mechanisms.nearness || !this.#places.isFar(peer)) return undefined
+    return chooseTarget(this.#able(peer, all, { fanOut, near: true, now }), all, peer)
+  }
+
+  /**
+   * Those of the asker's own rack that can take one more of it, or those of other racks; each rack has
+   * a chain of its own.
+   */
+  #able(
+    asker: string,
+    all: readonly Grant[],
+    { fanOut, near, now }: { fanOut: number; near: boolean; now: number }
+  ): Grant[] {
+    const isAlike = ({ peer }: Grant, other: string): boolean =>
+      !this.#mechanisms.nearness || this.#places.areNear(peer, other)
+    const children = new Map<string, number>()
+    for (const child of all) {
+      const { parent } = child
+      if (!isHope(child) || parent === undefined || isAlike(child, parent) !== near) continue
+      children.set(parent, (children.get(parent) ?? 0) + 1)
+    }
+    return all.filter(
+      grant =>
+        isAlike(grant, asker) === near &&
+        (children.get(grant.peer) ?? 0) < fanOut &&
+        !this.#failing.isFailing(grant.peer, now)
     )
-    if (!want.insist) return chooseTarget(able, all, want.peer)
-    if (this.#role !== 'seed' || !this.#mechanisms.lateBudget) return undefined
-    if (tried.length === 0 || tried.length >= triedMax) return undefined
-    const holders = able.filter(({ state, peer }) => state === 'held' && !tried.includes(peer))
-    return chooseTarget(holders, all, want.peer)
   }
 
   /** One after the other is best for every line, as long as the last does not wait for too many. */
@@ -152,6 +194,7 @@ export class Serving implements ServePolicy, GivePolicy {
   }
 
   next(peer: string, imageId: ChunkId, now: number): Gift {
+    if (this.#mechanisms.nearness && !this.#ownRack.mayTake(peer, now)) return { kind: 'later' }
     const gift = this.#firstCopies.get(imageId)?.next(peer, now) ?? { kind: 'later' }
     if (gift.kind !== 'chunk') return gift
     const { id } = gift
@@ -196,13 +239,21 @@ export class Serving implements ServePolicy, GivePolicy {
   #addHolder(peer: string, id: ChunkId): void {
     if (this.#role !== 'seed' || !this.#mechanisms.rebuilding) return
     const grants = this.#chunks.get(id) ?? []
-    if (grants.filter(grant => grant.state === 'held').length >= holdersMax) return
+    const held = grants.filter(grant => grant.state === 'held')
+    const isFirstOfRack = !held.some(other => this.#places.areNear(other.peer, peer))
+    if (held.length >= (isFirstOfRack ? heldMax : holdersMax)) return
     this.#chunks.set(id, grants)
     const parent = undefined
     this.#add(grants, { peer, parent, children: 0, state: 'held', at: -Infinity, tried: [] })
   }
 
+  /** Where a peer is that has come: a label or a subnet, the same for all in one rack. */
+  located(peer: string, place: string): void {
+    this.#places.set(peer, place)
+  }
+
   gone(peer: string): void {
+    this.#places.delete(peer)
     for (const grants of this.#chunks.values()) this.#remove(grants, peer)
   }
 
@@ -223,7 +274,10 @@ export class Serving implements ServePolicy, GivePolicy {
     grants.push(grant)
     if (grants.length <= heldMax) return
     const held = grants.filter(({ state }) => state === 'held')
-    const idle = held.find(({ children }) => children === 0)
+    const isIdle = ({ children }: Grant): boolean => children === 0
+    const isSpare = ({ peer }: Grant): boolean =>
+      held.some(other => other.peer !== peer && this.#places.areNear(other.peer, peer))
+    const idle = held.find(other => isIdle(other) && isSpare(other)) ?? held.find(isIdle)
     if (held.length > heldMax && idle !== undefined) grants.splice(grants.indexOf(idle), 1)
   }
 

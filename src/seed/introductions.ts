@@ -10,7 +10,10 @@ export class Introductions {
     this.#random = random
   }
 
-  /** Tells `link` of some others at random: random neighbours keep the mesh in one piece. */
+  /**
+   * Tells `link` of some others: half of them near ones, if there are so many, and the rest at random,
+   * since random neighbours keep the mesh in one piece.
+   */
   introduce(
     link: Link,
     imageId: ChunkId,
@@ -18,10 +21,16 @@ export class Introductions {
   ): void {
     const others = this.#interested.get(imageId) ?? new Set<Link>()
     this.#interested.set(imageId, others)
-    const chosen = shuffled(
+    const candidates = shuffled(
       [...others].filter(other => other !== link),
       this.#random
-    ).slice(0, limits.neighboursMax)
+    )
+    const near = candidates
+      .filter(({ place }) => place === link.place)
+      .slice(0, limits.neighboursMax / 2)
+    const rest = candidates.filter(other => !near.includes(other))
+    // An agent begins with those that it hears of last.
+    const chosen = [...rest.slice(0, limits.neighboursMax - near.length), ...near]
     others.add(link)
     const peers = chosen.flatMap(other => addressOf(other.peerId) ?? [])
     if (peers.length > 0) link.send({ type: 'peers', peers })

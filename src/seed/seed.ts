@@ -22,6 +22,7 @@ import {
   type Message
 } from '../swarm/index.ts'
 import { Brothers } from './brothers.ts'
+import { CompletedMachines } from './completed-machines.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
 import { NbdImages } from './nbd-exports.ts'
@@ -39,6 +40,8 @@ export interface SeedOptions {
   readonly nbd?: string
   readonly insecure?: boolean
   readonly nbdTls?: NbdTls
+  /** `room/rack`: machines of the same get the first copies, when other racks are behind a thin line. */
+  readonly location?: string | undefined
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
@@ -55,6 +58,7 @@ export class Seed {
   readonly #store: Store
   readonly #logger: Logger
   readonly #as: string | undefined
+  readonly #location: string | undefined
   readonly #machines = new Machines(systemClock)
   readonly #introductions = new Introductions(systemRandom)
   readonly #serving: Serving
@@ -64,6 +68,7 @@ export class Seed {
   readonly #startedAt = systemClock.now()
   readonly #pings: NodeJS.Timeout
   readonly #retries: NodeJS.Timeout
+  #completed!: CompletedMachines
   #swarm!: Swarm
   #api!: ControlApi
   #nbd: NbdServer | undefined
@@ -79,6 +84,7 @@ export class Seed {
         http: options.http,
         status: () => seed.status()
       })
+      seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
       await seed.#join(options.listen ?? defaultListen)
       await seed.#show(options)
       return seed
@@ -88,12 +94,13 @@ export class Seed {
     }
   }
 
-  private constructor(store: Store, { logger, tuning, as, uploadRate }: SeedOptions) {
+  private constructor(store: Store, { logger, tuning, as, location, uploadRate }: SeedOptions) {
     this.#store = store
     this.#logger = logger
     this.#as = as
+    this.#location = location
     const { mechanisms } = tuning ?? {}
-    this.#serving = new Serving('seed', mechanisms)
+    this.#serving = new Serving('seed', mechanisms, location)
     this.#brothers = new Brothers((imageId, seeds) => this.#share(imageId, seeds))
     this.#images = new ServedImages(store)
     this.#uploads = new Uploads({
@@ -150,6 +157,7 @@ export class Seed {
     await this.#nbd?.close()
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
+    ;(this.#completed as CompletedMachines | undefined)?.close()
     await this.#store.close()
   }
 
@@ -161,9 +169,13 @@ export class Seed {
       labKey: store.lab.publicKey,
       listen,
       logger: this.#logger,
+      location: this.#location,
       enrol: request => enrolMachine(store, request, Date.now()),
       handlers: {
-        onPeer: link => this.#machines.joined(link.peerId, link.certificate?.name ?? ''),
+        onPeer: link => {
+          this.#serving.located(link.peerId, link.place)
+          this.#machines.joined(link.peerId, link.certificate?.name ?? '')
+        },
         onMessage: (link, message) => this.#receive(link, message),
         onWritable: () => this.#uploads.writable(),
         onGone: link => this.#gone(link)
@@ -217,6 +229,9 @@ export class Seed {
         return
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
+        return
+      case 'completion':
+        this.#completed.reported(link, message.signed)
         return
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })

@@ -1,33 +1,54 @@
 import { BootswarmError, limits } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
-import { openStore } from '../store/index.ts'
-import { encodeTicket, ticketSecret } from '../swarm/index.ts'
+import { openStore, type Store } from '../store/index.ts'
+import { encodeTicket, newBinding, ticketSecret } from '../swarm/index.ts'
 import { expectedAddresses } from './identity.ts'
 
 /**
  * A ticket for the lab of a store, naming the running seed's addresses, else those where a seed of
  * this store is expected. `also` are addresses of other seeds of the lab; ERR_USAGE for one that names
- * no peer. Rejects as openStore does.
+ * no peer. With `machine`, as parseMachineId writes it, it is for one boot of that machine. Rejects as
+ * openStore does.
  */
 export async function makeTicket(
   storeDir: string,
   expiresMs: number,
-  also: readonly string[] = []
+  also: readonly string[] = [],
+  machine?: string
 ): Promise<string> {
   const others = also.map(checkedAddress)
   const store = await openStore(storeDir)
   try {
     const running = await askSeed(storeDir).catch(() => undefined)
     const seeds = running?.seed.addresses ?? (await expectedAddresses(store))
-    return encodeTicket({
-      labKey: store.lab.publicKey,
-      seeds: [...forOthers(seeds), ...others],
-      expiresMs,
-      secret: ticketSecret(store.enrolSecret, expiresMs)
-    })
+    return ticketOf(store, { machine, expiresMs, seeds: [...forOthers(seeds), ...others] })
   } finally {
     await store.close()
   }
+}
+
+/**
+ * A ticket for one boot of one machine: whoever else reads it can do nothing with it. It is part of a
+ * kernel's command line, so it names few of the seed's addresses.
+ */
+export function makeBootTicket(store: TicketStore, init: TicketInit): string {
+  const seeds = forOthers(init.seeds).slice(0, limits.bootTicketAddressesMax)
+  return ticketOf(store, { ...init, seeds })
+}
+
+type TicketStore = Pick<Store, 'lab' | 'enrolSecret'>
+
+interface TicketInit {
+  readonly machine: string | undefined
+  readonly expiresMs: number
+  readonly seeds: readonly string[]
+}
+
+function ticketOf({ lab, enrolSecret }: TicketStore, init: TicketInit): string {
+  const { machine, expiresMs, seeds } = init
+  const bound = machine === undefined ? undefined : newBinding(machine)
+  const secret = ticketSecret(enrolSecret, expiresMs, bound)
+  return encodeTicket({ labKey: lab.publicKey, seeds, expiresMs, secret, bound })
 }
 
 /** Loopback addresses are of use only when there are no others: a lab on one host. */

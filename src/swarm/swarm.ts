@@ -6,6 +6,7 @@ import { openCertificate } from './certificate.ts'
 import { answerEnrolment, askToEnrol, type Enroller } from './enrolment.ts'
 import { Link } from './link.ts'
 import { peerIdOf, startNode, type Encryption } from './node.ts'
+import { placeOf } from './place.ts'
 import type { Ticket } from './ticket.ts'
 import {
   enrolProtocol,
@@ -34,6 +35,8 @@ export interface SwarmInit {
   /** Only seeds enrol machines. */
   readonly enrol?: Enroller
   readonly encryption?: Encryption
+  /** Where this node is, as it tells its peers; see `isLocation`. */
+  readonly location?: string | undefined
 }
 
 /** The libp2p node and the links to all peers that belong to this lab: at most one link a peer. */
@@ -193,7 +196,8 @@ export class Swarm {
         type: 'hello',
         version: protocolVersion,
         certificate: this.#certificate,
-        listen: this.addresses().slice(0, limits.addressesPerPeerMax)
+        listen: this.addresses().slice(0, limits.addressesPerPeerMax),
+        location: this.#init.location
       })
     })
   }
@@ -209,6 +213,7 @@ export class Swarm {
       )
     }
     link.certificate = openCertificate(this.#init.labKey, link.peerId, message.certificate)
+    link.place = placeOf(message.location, link.remoteAddress)
     this.#addresses.set(link.peerId, message.listen)
     const rival = this.#links.get(link.peerId)
     if (rival !== undefined && !this.#replaces(link, rival)) {

@@ -55,3 +55,19 @@ test('in a large lab each is told of a few, and everybody is told of', t => {
   // The last has nobody after it who could be told.
   t.true(new Set(told.flat()).size > 50)
 })
+
+test('half of those that a machine is told of are near ones, which come last; the rest is random', t => {
+  const introductions = new Introductions(seededRandom(3))
+  const links = Array.from({ length: 200 }, (_, n) => new FakeLink(`p${n}`))
+  for (const [n, link] of links.entries()) {
+    link.place = `rack ${Math.floor(n / 40)}`
+    introductions.introduce(link.link, imageId, addressOf)
+  }
+  const newcomer = new FakeLink('new')
+  newcomer.place = 'rack 2'
+  introductions.introduce(newcomer.link, imageId, addressOf)
+  const told = namesTold(newcomer).map(name => Math.floor(Number(name.slice(1)) / 40))
+  t.is(told.length, limits.neighboursMax)
+  t.deepEqual(told.slice(limits.neighboursMax / 2), new Array(limits.neighboursMax / 2).fill(2))
+  t.true(new Set(told.slice(0, limits.neighboursMax / 2)).size > 2)
+})

@@ -134,15 +134,16 @@ export class AgentNode extends SimNode {
     for (const action of this.fetching.apply(event, this.world.events.now)) this.#perform(action)
   }
 
-  onPeer(link: SimLink): void {
+  override onPeer(link: SimLink): void {
+    super.onPeer(link)
     if ((this.#corrupt.get(link.peerId) ?? 0) >= corruptChunksMax) {
       link.close()
       return
     }
     this.linksMax = Math.max(this.linksMax, this.links.size)
-    this.tell({ type: 'peer', peer: link.peerId, role: link.certificate.role })
-    const isSeed = link.certificate.role === 'seed'
-    if (isSeed || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
+    const { role } = link.certificate
+    this.tell({ type: 'peer', peer: link.peerId, role, isFar: link.place !== this.place })
+    if (role === 'seed' || this.membership.isNeighbour(link.peerId)) this.#news.greet(asLink(link))
   }
 
   override onAwaited(id: ChunkId, requestClass: RequestClass): void {

@@ -8,6 +8,8 @@ export interface LabOptions extends WorldOptions {
   readonly seeds: number
   readonly mbit: number
   readonly seedMbit: number
+  /** The rack that the seeds are in, from 1; 0 for none. */
+  readonly seedRack: number
   /** Cores that all nodes share, as in a lab on one computer; 0 for one each. */
   readonly cores: number
   /** Machines start within this time. */

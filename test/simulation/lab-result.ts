@@ -20,6 +20,8 @@ export interface LabResult {
   readonly seedCopies: number
   /** Of the frames of what a boot reads. */
   readonly seedBootSets: number
+  /** What went into the rack that took most from the others, and all that crossed, in images' frames. */
+  readonly rackCopies: { readonly into: number; readonly crossed: number }
   readonly urgentMs: { readonly p50: number; readonly p95: number; readonly max: number }
   readonly stillMsMax: number
   /** Messages but for frames, both ways, at a seed in its busiest second, a machine. */
@@ -53,6 +55,7 @@ export function resultOf(simulation: Simulation): LabResult {
     seedBytes,
     seedCopies: seedBytes / imageBytes,
     seedBootSets: checkers.seedBootBytes / Math.max(1, bytesOf(image, image.bootSet)),
+    rackCopies: rackCopiesOf(simulation, imageBytes),
     stillMsMax: checkers.stillMsMax,
     ...messagesOf(simulation),
     linksMax: Math.max(...agents.map(agent => agent.linksMax)),
@@ -62,6 +65,18 @@ export function resultOf(simulation: Simulation): LabResult {
     processorShare:
       Math.max(...[...seeds, ...agents].map(({ processor }) => processor.busyMs)) /
       Math.max(1, events.now)
+  }
+}
+
+/** What goes from one rack to another is counted once. */
+function rackCopiesOf({ world }: Simulation, imageBytes: number): LabResult['rackCopies'] {
+  const racks = [...world.network.rackBytes().values()]
+  const into = racks.map(({ into: bytes }) => bytes)
+  const outOf = racks.map(({ outOf: bytes }) => bytes)
+  const sum = (list: readonly number[]): number => list.reduce((a, b) => a + b, 0)
+  return {
+    into: Math.max(0, ...into) / imageBytes,
+    crossed: Math.max(sum(into), sum(outOf)) / imageBytes
   }
 }
 

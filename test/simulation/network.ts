@@ -227,7 +227,9 @@ export class Network {
       if (into !== undefined) last = Math.max(last, into.down.pass(first, unit.bytes))
     }
     const tail = Math.min(packetBytes, unit.bytes) / to.down.bytesPerMs
-    return Math.max(to.down.pass(first, unit.bytes), last + tail)
+    // What is sent later over a connection never comes sooner, however small it is.
+    link.arrivesAt = Math.max(link.arrivesAt, to.down.pass(first, unit.bytes), last + tail)
+    return link.arrivesAt
   }
 
   #arrive(link: SimLink, unit: Unit): void {
@@ -242,6 +244,13 @@ export class Network {
       if (other.closed || to.state !== 'up') return
       to.receive(other, unit)
     })
+  }
+
+  /** Bytes that went through the racks' lines into each of them, and out of each, by rack. */
+  rackBytes(): Map<number, { into: number; outOf: number }> {
+    return new Map(
+      [...this.#racks].map(([n, { up, down }]) => [n, { into: down.bytes, outOf: up.bytes }])
+    )
   }
 
   #rackOf(node: SimNode): Rack | undefined {

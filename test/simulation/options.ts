@@ -25,6 +25,7 @@ export const defaultOptions: LabOptions = {
   payloadShare: 0.956,
   rackSize: 0,
   rackMbit: 1_000,
+  seedRack: 0,
   costs: { handshakeMs: 3.5, messageMs: 0.035, megabyteMs: 1, verifyMs: 1, compressMs: 1.5 },
   mechanisms: allMechanisms,
   background: 1,
@@ -67,6 +68,7 @@ export const numberMeanings: Readonly<Record<NumberOption, string>> = {
   payloadShare: "share of a line's rate that is payload",
   rackSize: 'machines in a rack; 0 for no racks',
   rackMbit: "rate of a rack's line to the others, each way, Mbit/s",
+  seedRack: 'the rack that the seeds are in, from 1; 0 for a place of their own, without a label',
   background: '0: nothing is fetched but what is read',
   fallbackMs: 'after so long without a byte another peer is asked; 0 for the product’s own time',
   cores: 'cores that all nodes share, as in a lab on one computer; 0 for one each',
@@ -127,19 +129,36 @@ const otherDefaults = {
 
 /** Every option with its default and its meaning, as docs/simulator.md has them. */
 export function optionTable(): string {
-  const { costs } = defaultOptions
-  const numbers = Object.entries(numberMeanings).map(([name, meaning]) => {
-    const all: Readonly<Record<string, unknown>> = { ...defaultOptions, ...costs }
-    return [name, String(all[name]), meaning] as const
-  })
-  const others = Object.entries(otherMeanings).map(
-    ([name, meaning]) => [name, otherDefaults[name as keyof typeof otherMeanings], meaning] as const
-  )
-  const rows = [...others, ...numbers].map(
+  const rows = optionRows().map(
     ([name, value, meaning]) =>
-      `| \`--${dashed(name)}\` | ${value === '' ? '' : `\`${value}\``} | ${meaning} |`
+      `| \`${name}\` | ${value === '' ? '' : `\`${value}\``} | ${meaning} |`
   )
   return ['| option | default | meaning |', '| --- | --- | --- |', ...rows].join('\n')
+}
+
+/** What --help prints. */
+export function usage(): string {
+  const rows = optionRows().map(
+    ([name, value, meaning]) =>
+      `  ${name.padEnd(24)} ${meaning}${value === '' ? '' : ` (default ${value})`}\n`
+  )
+  return `usage: npm run sim -- [options]      (docs/simulator.md)\n${rows.join('')}`
+}
+
+function optionRows(): [name: string, value: string, meaning: string][] {
+  const all: Readonly<Record<string, unknown>> = { ...defaultOptions, ...defaultOptions.costs }
+  return [
+    ...Object.entries(otherMeanings).map(([name, meaning]): [string, string, string] => [
+      `--${dashed(name)}`,
+      otherDefaults[name as keyof typeof otherMeanings],
+      meaning
+    ]),
+    ...Object.entries(numberMeanings).map(([name, meaning]): [string, string, string] => [
+      `--${dashed(name)}`,
+      String(all[name]),
+      meaning
+    ])
+  ]
 }
 
 export interface CommandLine {

@@ -19,6 +19,10 @@ const columns: readonly (readonly [string, (row: Row, first: Row) => string])[] 
   ['seed copies', ({ result }) => result.seedCopies.toFixed(2)],
   ['boot sets', ({ result }) => result.seedBootSets.toFixed(2)],
   [
+    'rack in/all',
+    ({ result: { rackCopies: r } }) => `${r.into.toFixed(2)}/${r.crossed.toFixed(2)}`
+  ],
+  [
     'urgent p50/95/max ms',
     ({ result: { urgentMs: u } }) => [u.p50, u.p95, u.max].map(Math.round).join('/')
   ],

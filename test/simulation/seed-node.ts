@@ -41,8 +41,6 @@ export class SeedNode extends SimNode {
     this.start()
   }
 
-  onPeer(_link: SimLink): void {}
-
   override onGone(link: SimLink): void {
     super.onGone(link)
     this.#introductions.gone(asLink(link))

@@ -21,9 +21,13 @@ export class SimLink {
   readonly peerId: string
   readonly owner: SimNode
   readonly certificate: { readonly role: 'seed' | 'agent'; readonly name: string }
+  /** In which rack the peer is. */
+  readonly place: string
   other!: SimLink
   closed = false
   heardAt = 0
+  /** When the last of its units comes at the other side. */
+  arrivesAt = 0
   /** When it served for anything but to see whether the other side lives. */
   usedAt = 0
   readonly units = new Fifo<Unit>()
@@ -36,6 +40,7 @@ export class SimLink {
     this.owner = owner
     this.peerId = peer.id
     this.certificate = { role: peer.role, name: peer.id }
+    this.place = peer.place
     this.heardAt = network.events.now
     this.usedAt = network.events.now
   }

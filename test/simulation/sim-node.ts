@@ -66,6 +66,11 @@ export abstract class SimNode {
     return this.bytesSentBefore + this.uploads.bytesSent
   }
 
+  /** What `--location` would say. */
+  get place(): string {
+    return this.rack === undefined ? '' : `rack ${this.rack}`
+  }
+
   get isUp(): boolean {
     return this.state === 'up'
   }
@@ -73,7 +78,9 @@ export abstract class SimNode {
   abstract holding(id: ChunkId): Holding
   abstract holds(item: number): boolean
   abstract start(): void
-  abstract onPeer(link: SimLink): void
+  onPeer(link: SimLink): void {
+    this.serving.located(link.peerId, link.place)
+  }
   abstract onMessage(link: SimLink, message: Message): void
   abstract onPiece(link: SimLink, request: number, bytes: number): void
 

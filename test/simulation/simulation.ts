@@ -76,9 +76,10 @@ export class Simulation {
   }
 
   #build(): void {
-    const { agents, seeds, mbit, seedMbit, stragglerMbit } = this.options
+    const { agents, seeds, mbit, seedMbit, seedRack, stragglerMbit } = this.options
+    const rackOfSeeds = seedRack > 0 ? seedRack - 1 : undefined
     for (let n = 0; n < seeds; n += 1) {
-      const seed = new SeedNode(this.world, `seed${n}`, this.#place(seedMbit, undefined, n))
+      const seed = new SeedNode(this.world, `seed${n}`, this.#place(seedMbit, rackOfSeeds, n))
       this.seeds.push(seed)
       this.world.add(seed)
     }

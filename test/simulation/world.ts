@@ -138,7 +138,7 @@ export class World {
   }
 
   makeServing(node: SimNode): Policy {
-    const real = new Serving(node.role, this.options.mechanisms)
+    const real = new Serving(node.role, this.options.mechanisms, node.place)
     return this.options.sabotage?.serving?.(real, node.role) ?? real
   }
 
@@ -150,6 +150,7 @@ export class World {
       itemCount,
       random,
       mechanisms,
+      self: node.id,
       ...(fallbackMs > 0 ? { fallbackMs } : {})
     })
     return this.options.sabotage?.fetching?.(real) ?? real

@@ -7,6 +7,7 @@ import type { Message } from '../../src/swarm/wire.ts'
 export class FakeLink {
   readonly peerId: string
   readonly sent: Message[] = []
+  place = ''
   /** Segments that it takes before it is full. */
   room = Infinity
 

@@ -135,7 +135,7 @@ test('messages of a fixed length have no other', t => {
 
 test('messages of any length are bounded on both sides', t => {
   const bounds: readonly [type: number, least: number, most: number, step: number][] = [
-    [6, 5, 4 + limits.segmentBytes, 1],
+    [6, 5, 4 + limits.segmentBytesMax, 1],
     [11, 37, 36 + haveMapBytesMax, 1],
     [12, 36, 32 + 4 * haveItemsMax, 4],
     [13, 36, 32 + 4 * haveItemsMax, 4],
@@ -202,6 +202,15 @@ test('a hello of another version tells nothing but that', t => {
     refused(t, rawCbor(1, version === undefined ? {} : { version }))
   }
   refused(t, rawCbor(1, { version: protocolVersion, certificate: 'text', listen: [] }))
+})
+
+test('a hello says where its sender is, or nothing; anything else breaks the protocol', t => {
+  const hello = { version: protocolVersion, certificate: new Uint8Array(1), listen: [] }
+  t.like(decodeMessage(rawCbor(1, { ...hello, location: 'room/rack' })), { location: 'room/rack' })
+  t.false('location' in decodeMessage(rawCbor(1, hello)))
+  for (const location of ['', '/', 'a b', 'x'.repeat(65), 7, null, ['a']]) {
+    refused(t, rawCbor(1, { ...hello, location }))
+  }
 })
 
 test('the figures of a report are possible ones', t => {
