@@ -21,6 +21,9 @@ const testPrograms = [
 const bootPrograms = [
   ...testPrograms,
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
+  { file: '/usr/lib/ipxe/qemu/pxe-virtio.rom', package: 'ipxe-qemu' },
+  { program: 'busybox', package: 'busybox' },
+  { program: 'ip', package: 'iproute2' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
   { file: '/usr/share/OVMF/OVMF_CODE_4M.fd', package: 'ovmf' },

@@ -3,6 +3,8 @@ import { createConnection } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import { type RunningProcess, run, start } from './processes.ts'
 
+export const mib = 1024 ** 2
+
 const firmwareCode = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 const firmwareVariables = '/usr/share/OVMF/OVMF_VARS_4M.fd'
 
@@ -37,6 +39,11 @@ export class OwnDiskMachine {
     const args = [...machine, ...outside, ...control, ...drive, ...device]
     if (firmware === 'UEFI') args.push(...(await uefi(`${consoleFile}.variables`)))
     return new OwnDiskMachine(start(t, 'QEMU', 'qemu-system-x86_64', args, consoleFile), monitor)
+  }
+
+  /** All that the serial console has shown so far. */
+  get console(): string {
+    return this.#qemu.output
   }
 
   async waitForText(text: string, timeoutMs: number): Promise<void> {
