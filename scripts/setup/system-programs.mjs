@@ -27,6 +27,7 @@ const bootPrograms = [
   { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
+  { file: '/usr/share/OVMF/OVMF_CODE_4M.fd', package: 'ovmf' },
   { file: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
   { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' }
 ]
