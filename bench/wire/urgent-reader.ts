@@ -73,6 +73,7 @@ const swarm = await startSwarm(key, 'agent', 'tls', {
   }
 })
 const transfer: Transfer = new Transfer({
+  self: swarm.peerId,
   items,
   disk,
   traffic,
@@ -84,7 +85,6 @@ const transfer: Transfer = new Transfer({
     promised: () => {},
     abandoned: () => {}
   },
-  self: 'reader',
   random: systemRandom,
   logger: silentLogger,
   localPlain: () => Promise.resolve(undefined),

@@ -1,6 +1,6 @@
 import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
-import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
+import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
@@ -9,6 +9,7 @@ import {
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
+import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
@@ -29,6 +30,7 @@ import { ManifestFinder } from './manifest-finder.ts'
 import type { Membership } from './membership.ts'
 import type { AgentOptions } from './options.ts'
 import type { Peering } from './peering.ts'
+import { NewerRelease } from './newer-release.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
@@ -67,8 +69,9 @@ export class Agent {
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
+  #bootCache: BootCache | undefined
   #scanSaidAt = 0
-  #newer: string | undefined
+  readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -76,6 +79,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#newer = new NewerRelease(this.#ticket.labKey)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
@@ -104,6 +108,8 @@ export class Agent {
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     await this.#listenToMachine()
+    const { bootCache, logger } = options
+    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -117,6 +123,7 @@ export class Agent {
     ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
+    await this.#bootCache?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -272,7 +279,7 @@ export class Agent {
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
       boots: this.#boots,
-      onRelease: signed => this.#checkNewer(signed, image),
+      onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
       },
@@ -285,6 +292,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
+      bootCache: this.#bootCache,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -313,6 +321,8 @@ export class Agent {
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    // Its own disk comes first.
+    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -332,15 +342,9 @@ export class Agent {
     return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
-  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
-    if (signed.length === 0) return
-    const release = openRelease(this.#ticket.labKey, signed)
-    if (release.imageId === image.imageId) return
-    const newer = imageCidText(release.imageId)
-    // Every seed says it each time that it is reached; it is news once.
-    if (this.#newer === newer) return
-    this.#newer = newer
-    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  #sayNewer(signed: Uint8Array, image: PinnedImage): void {
+    const news = this.#newer.newsOf(signed, image)
+    if (news !== undefined) this.#emit(news)
   }
 
   async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
