@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
 import { BootswarmError, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
-import { checkedLocation } from './location.ts'
+import { checkedLocation, seedsText } from './location.ts'
 import { formatBytes, parseBytes } from './formats.ts'
 import {
   addNbdOptions,
@@ -159,7 +159,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         progress.update(event.present * size, size)
         return
       case 'unreachable':
-        printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        printNote(`no seed answers ${seedsText(event.addresses)}; still trying`)
         return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)

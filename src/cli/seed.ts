@@ -17,6 +17,7 @@ interface SeedCommand extends TuningOptions, NbdCommand {
   readonly http: string
   readonly as?: string
   readonly location?: string
+  readonly mdns: boolean
   readonly json?: boolean
 }
 
@@ -37,6 +38,7 @@ export function register(program: Command): void {
       'where it is: machines of the same rack are given chunks first'
     )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--no-mdns', 'do not answer machines that look for a seed on the network')
     .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
@@ -47,6 +49,7 @@ export function register(program: Command): void {
         http: parseHostPort('--http', options.http),
         as: options.as,
         location: checkedLocation(options.location),
+        mdns: options.mdns,
         uploadRate: readRates(options).uploadRate,
         nbd: options.nbd,
         insecure: options.insecure,

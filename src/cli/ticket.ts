@@ -7,6 +7,7 @@ interface TicketCommand {
   readonly store: string
   readonly ttl: string
   readonly also?: readonly string[]
+  readonly address: boolean
   readonly json?: boolean
 }
 
@@ -20,10 +21,11 @@ export function register(program: Command): void {
     .option('--store <dir>', 'the store of the seed', './.bootswarm')
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
     .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
+    .option('--no-address', 'name no seed: machines look for one on their own network')
     .option('--json', 'print one JSON object a line')
     .action(async (options: TicketCommand) => {
       const expiresMs = Date.now() + parseTtl(options.ttl)
-      const ticket = await makeTicket(options.store, expiresMs, options.also)
+      const ticket = await makeTicket(options.store, expiresMs, options.also, options.address)
       if (options.json !== true) printLine(ticket)
       else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
     })

@@ -1,24 +1,25 @@
 import { BootswarmError, limits } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
-import { openStore } from '../store/index.ts'
+import { openStore, type Store } from '../store/index.ts'
 import { encodeTicket, ticketSecret } from '../swarm/index.ts'
 import { expectedAddresses } from './identity.ts'
 
 /**
  * A ticket for the lab of a store, naming the running seed's addresses, else those where a seed of
  * this store is expected. `also` are addresses of other seeds of the lab; ERR_USAGE for one that names
- * no peer. Rejects as openStore does.
+ * no peer. With `addresses` false it names none: machines look for a seed on their own network. Rejects
+ * as openStore does.
  */
 export async function makeTicket(
   storeDir: string,
   expiresMs: number,
-  also: readonly string[] = []
+  also: readonly string[] = [],
+  addresses = true
 ): Promise<string> {
   const others = also.map(checkedAddress)
   const store = await openStore(storeDir)
   try {
-    const running = await askSeed(storeDir).catch(() => undefined)
-    const seeds = running?.seed.addresses ?? (await expectedAddresses(store))
+    const seeds = addresses ? await addressesOf(store, storeDir) : []
     return encodeTicket({
       labKey: store.lab.publicKey,
       seeds: [...forOthers(seeds), ...others],
@@ -28,6 +29,11 @@ export async function makeTicket(
   } finally {
     await store.close()
   }
+}
+
+async function addressesOf(store: Store, storeDir: string): Promise<readonly string[]> {
+  const running = await askSeed(storeDir).catch(() => undefined)
+  return running?.seed.addresses ?? (await expectedAddresses(store))
 }
 
 /** Loopback addresses are of use only when there are no others: a lab on one host. */
