@@ -16,6 +16,8 @@ const MiB = 1024 * 1024
 const sizeBytes = 2048 * MiB
 const noiseBytes = 512 * MiB
 const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+/** `device-random` alone, say. */
+const only = process.env.BENCH_ONLY
 const bootswarm = resolve(import.meta.dirname, '../bin/bootswarm')
 
 const contests: readonly { place: Place; pattern: Pattern; target: number }[] = [
@@ -55,6 +57,7 @@ async function main(directory: string): Promise<void> {
     }
     const results: (Measured & { target: number })[] = []
     for (const { place, pattern, target } of contests) {
+      if (only !== undefined && only !== `${place}-${pattern}`) continue
       results.push({ ...(await contest(options, place, pattern)), target })
       report(results.slice(-1))
     }

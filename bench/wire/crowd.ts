@@ -87,10 +87,7 @@ async function together(
 
 function start(): ChildProcess {
   const child = fork(join(import.meta.dirname, 'peer.ts'), {
-    execArgv: [
-      ...nodeOptions,
-      ...(process.env.PROF ? ['--cpu-prof', '--cpu-prof-dir=/tmp/wire-npm/p'] : [])
-    ],
+    execArgv: nodeOptions,
     env: { ...process.env, ...allocator },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })

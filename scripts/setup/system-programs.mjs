@@ -13,14 +13,17 @@ const testPrograms = [
   { program: 'qemu-img', package: 'qemu-utils' },
   { program: 'nbdkit', package: 'nbdkit' },
   { program: 'fio', package: 'fio' },
-  { program: 'shellcheck', package: 'shellcheck' }
+  { program: 'shellcheck', package: 'shellcheck' },
+  { program: 'cpio', package: 'cpio' },
+  { program: 'zstd', package: 'zstd' },
+  { program: 'dnsmasq', package: 'dnsmasq-base' }
 ]
 const bootPrograms = [
   ...testPrograms,
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
+  { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
-  { program: 'zstd', package: 'zstd' },
   { file: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
   { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' }
 ]

@@ -1,32 +1,39 @@
-import { systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
+import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
-import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
+import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
-  withReadTimeout,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
+import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
+import { AgentExports, imageBeside } from './agent-exports.ts'
 import { Completion } from './completion.ts'
+import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
+import { figuresOf } from './figures.ts'
 import { encodeIdentity, type Identity } from './identity.ts'
 import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.ts'
 import { ImageFinder } from './image-finder.ts'
+import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
+import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type AgentOptions } from './options.ts'
-import { Peering } from './peering.ts'
+import type { Membership } from './membership.ts'
+import type { AgentOptions } from './options.ts'
+import type { Peering } from './peering.ts'
+import { NewerRelease } from './newer-release.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
+import { SharedPlace } from './shared-place.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -44,6 +51,7 @@ export class Agent {
   readonly shared = Promise.withResolvers<void>()
   readonly #options: AgentOptions
   readonly #ticket: Ticket
+  readonly #machineIds: readonly string[]
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
@@ -54,11 +62,14 @@ export class Agent {
   #membership!: Membership
   #disk!: TargetDisk
   #session: Session | undefined
+  #view: ImageView | undefined
+  #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
+  #bootCache: BootCache | undefined
   #scanSaidAt = 0
-  #newer: string | undefined
+  readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -66,6 +77,8 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#newer = new NewerRelease(this.#ticket.labKey)
+    this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
@@ -93,6 +106,8 @@ export class Agent {
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     await this.#listenToMachine()
+    const { bootCache, logger } = options
+    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -105,6 +120,7 @@ export class Agent {
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
+    await this.#bootCache?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -122,31 +138,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const { labKey } = this.#ticket
-    this.#peering = await Peering.start({
-      key,
-      labKey,
-      listen: listen ?? defaultListen,
-      location,
-      relay: this.#relay,
-      uploadRate,
-      downloadRate,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) this.#membership.learn(peer)
-      }
-    })
-    this.#membership = new Membership({
-      swarm: this.#peering.swarm,
+    const { logger, listen, location, tuning, uploadRate, downloadRate, released } = this.#options
+    const { peering, membership } = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
-      logger,
-      certificate,
-      peers,
+      machineIds: this.#machineIds,
+      relay: this.#relay,
+      ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
@@ -156,8 +155,10 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    await this.#options.released
-    this.#background(this.#membership.run())
+    this.#peering = peering
+    this.#membership = membership
+    await released
+    this.#background(membership.run())
   }
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
@@ -173,14 +174,15 @@ export class Agent {
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
-    const { disk, metadata, force, scan, writes, backgroundRate, logger } = this.#options
+    const { disk, metadata, force, scan, writes, logger } = this.#options
+    const { backgroundRate, backgroundFloor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      backgroundRate,
+      ...{ backgroundRate, backgroundFloor },
       path: disk,
       metadataPath: metadata,
       image,
@@ -188,7 +190,9 @@ export class Agent {
       redeploy: redeploys,
       ...{ force, scan, writes, reuse, logger },
       onNeed: (position, why) => this.#session?.transfer.need(position, why),
-      onNeedless: position => this.#session?.transfer.needless(position),
+      onNeedless: position => {
+        if (this.#view?.needs(position) !== true) this.#session?.transfer.needless(position)
+      },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
       onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
@@ -202,14 +206,12 @@ export class Agent {
   }
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
-    const { insecure, nbdTls: tls, readTimeoutMs, logger } = this.#options
-    const disk = this.#disk
-    const shown = disk.device
-    const device = readTimeoutMs === undefined ? shown : withReadTimeout(shown, readTimeoutMs)
-    const description = `bootswarm image ${imageCidText(image.imageId)}`
+    const { insecure, nbdTls: tls, logger } = this.#options
+    const exports = new AgentExports(this.#options, image, this.#disk)
+    this.#exports = exports
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: [{ name: '', description, device, readOnly: disk.handedOver }],
+      exports: () => exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -243,18 +245,25 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
+    const notice = new CompletionNotice(this.#identity, image.imageId)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
       logger,
       signal: this.#signal,
       onPresent: () => this.#emit({ event: 'present', ...this.#finished(undefined, false) }),
+      onVerified: report => {
+        const { verifiedBytes } = report
+        const figures = figuresOf(this.#traffic, this.#disk, report)
+        return this.#keepIdentity({ completion: notice.sign({ ...figures, verifiedBytes }) })
+      },
       onComplete: report => this.#onComplete(report),
       onBad: position => this.#session?.transfer.refetch(position)
     })
+    const view = imageBeside(this.#disk, items, () => session)
     const session = new Session({
       items,
-      disk: this.#disk,
+      disk: new SharedPlace(this.#disk, view),
       peering: this.#peering,
       membership: this.#membership,
       relay: this.#relay,
@@ -263,16 +272,21 @@ export class Agent {
       tuning,
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
-      onRelease: signed => this.#checkNewer(signed, image),
+      notice,
+      onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
       },
       onArrival: () => this.#background(completion.check())
     })
     this.#session = session
+    this.#view = view
     session.start()
+    this.#exports.show(view)
     this.#reporter = new Reporter({
       imageId: image.imageId,
+      machineIds: this.#machineIds,
+      bootCache: this.#bootCache,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -297,9 +311,12 @@ export class Agent {
   }
 
   #onComplete(report: VerifyReport | undefined): void {
+    this.#session?.sayComplete()
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    // Its own disk comes first.
+    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -316,30 +333,16 @@ export class Agent {
   }
 
   #finished(report: VerifyReport | undefined, verified: boolean) {
-    const { bytesFromSeed, bytesFromPeers, bytesLocal } = this.#traffic
-    return {
-      seconds: secondsUp(),
-      bytesFromSeed,
-      bytesFromPeers,
-      bytesLocal,
-      verified,
-      machineWrittenBytes: report?.machineWrittenBytes ?? this.#disk.progress().machineWrittenBytes,
-      unverifiableBytes: report?.unverifiableBytes ?? 0
-    }
+    return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
-  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
-    if (signed.length === 0) return
-    const release = openRelease(this.#ticket.labKey, signed)
-    if (release.imageId === image.imageId) return
-    const newer = imageCidText(release.imageId)
-    // Every seed says it each time that it is reached; it is news once.
-    if (this.#newer === newer) return
-    this.#newer = newer
-    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  #sayNewer(signed: Uint8Array, image: PinnedImage): void {
+    const news = this.#newer.newsOf(signed, image)
+    if (news !== undefined) this.#emit(news)
   }
 
-  async #keepIdentity(): Promise<void> {
+  async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
+    this.#identity = { ...this.#identity, ...news }
     // Before the disk is open there is nowhere to keep it; opening is followed by keeping.
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()
@@ -360,7 +363,8 @@ export class Agent {
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.name,
-      present: presentChunks / chunkCount
+      present: presentChunks / chunkCount,
+      ...(this.#disk.handedOver ? { handedOver: true } : {})
     }
   }
 

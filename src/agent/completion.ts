@@ -8,6 +8,8 @@ export interface CompletionInit {
   readonly logger: Logger
   readonly signal: AbortSignal
   onPresent(): void
+  /** Resolves when what is to be said of it is kept; only then the disk counts as complete. */
+  onVerified(report: VerifyReport): Promise<void>
   onComplete(report: VerifyReport | undefined): void
   /** What the verification found wrong is fetched again. */
   onBad(position: number): void
@@ -63,6 +65,7 @@ export class Completion {
       await this.#repair(report)
       return
     }
+    await this.#init.onVerified(report)
     await disk.markComplete()
     this.#conclude(report)
   }

@@ -9,6 +9,8 @@ export interface Identity {
   readonly certificate: Uint8Array | undefined
   /** Peers that it met, so that a dead seed does not keep it out of the swarm. */
   readonly peers: readonly PeerAddress[]
+  /** What it reported when its disk was complete, signed; it may be of an earlier image. */
+  readonly completion?: Uint8Array | undefined
 }
 
 const formatVersion = 1
@@ -17,11 +19,13 @@ export function newIdentity(): Identity {
   return { key: generateSigningKey(), certificate: undefined, peers: [] }
 }
 
-export function encodeIdentity({ key, certificate, peers }: Identity): Uint8Array {
+export function encodeIdentity(identity: Identity): Uint8Array {
+  const { key, certificate, peers, completion } = identity
   return encodeCbor({
     version: formatVersion,
     key: key.seed,
     certificate: certificate ?? null,
+    completion: completion ?? null,
     peers: peers
       .slice(0, limits.peersIntroducedMax)
       .map(peer => [peer.peerId, peer.addresses.slice(0, 8)])
@@ -32,14 +36,15 @@ export function encodeIdentity({ key, certificate, peers }: Identity): Uint8Arra
 export function decodeIdentity(bytes: Uint8Array): Identity | undefined {
   try {
     const fields: Record<string, unknown> = decodeCbor(bytes)
-    const { version, key, certificate, peers } = fields
+    const { version, key, certificate, peers, completion } = fields
     if (version !== formatVersion || !(key instanceof Uint8Array) || key.length !== 32) {
       return undefined
     }
     return {
       key: signingKeyFromSeed(key),
       certificate: certificate instanceof Uint8Array ? certificate : undefined,
-      peers: Array.isArray(peers) ? peers.flatMap(asPeer) : []
+      peers: Array.isArray(peers) ? peers.flatMap(asPeer) : [],
+      completion: completion instanceof Uint8Array ? completion : undefined
     }
   } catch {
     return undefined

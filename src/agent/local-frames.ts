@@ -1,5 +1,5 @@
 import { isErrorCode, type ChunkId, type Frame, type Holding, type Logger } from '../base/index.ts'
-import { chunkIdOf, encodeFrame, verifiedPlain } from '../image/index.ts'
+import { chunkIdOf, encodeFrame, FrameEncoder, verifiedPlain } from '../image/index.ts'
 import type { FrameSource } from '../swarm/index.ts'
 import type { ImagePlace } from './image-place.ts'
 import type { Items } from './items.ts'
@@ -20,6 +20,7 @@ export interface LocalFramesInit {
 /** The frames that this machine can serve: those it just received, then what its disk holds. */
 export class LocalFrames implements FrameSource {
   #init: LocalFramesInit
+  #encoder = new FrameEncoder()
 
   constructor(init: LocalFramesInit) {
     this.#init = init
@@ -40,9 +41,14 @@ export class LocalFrames implements FrameSource {
     const relayed = relay.get(id)
     if (relayed !== undefined) return relayed
     const page = items.pagesOf(id)[0]
-    const frame = page === undefined ? await this.#fromDisk(id) : await pageFrame(disk, page, id)
+    if (page === undefined) return this.#fromDisk(id)
+    const frame = await pageFrame(disk, page, id)
     if (frame !== undefined) relay.put(id, frame)
     return frame
+  }
+
+  async close(): Promise<void> {
+    await this.#encoder.close()
   }
 
   /** The plain bytes of a chunk that lies somewhere on this disk, checked; undefined if it does not. */
@@ -69,8 +75,14 @@ export class LocalFrames implements FrameSource {
   }
 
   async #fromDisk(id: ChunkId): Promise<Frame | undefined> {
+    const { relay } = this.#init
     const plain = await this.plain(id)
-    return plain === undefined ? undefined : encodeFrame(plain, 'fast')
+    if (plain === undefined) return undefined
+    // From the relay it comes in memory that goes back there when it has been sent.
+    return this.#encoder.encode(plain, frame => {
+      relay.put(id, frame)
+      return relay.get(id) ?? { ...frame, bytes: Uint8Array.from(frame.bytes) }
+    })
   }
 }
 

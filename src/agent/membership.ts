@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
-import { BootswarmError, limits, type Logger } from '../base/index.ts'
+import { BootswarmError, limits, ownMachineIds, type Logger } from '../base/index.ts'
 import type { Link, PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
 import { Neighbours } from './neighbours.ts'
 
@@ -8,6 +8,8 @@ export interface MembershipInit {
   readonly swarm: Swarm
   readonly ticket: Ticket
   readonly name: string
+  /** Hardware addresses and UUID of this machine. */
+  readonly machineIds?: readonly string[]
   readonly logger: Logger
   /** From an earlier start, if any. */
   readonly certificate: Uint8Array | undefined
@@ -20,7 +22,9 @@ export interface MembershipInit {
 }
 
 /** Failures that trying again does not mend: they are the user's to act upon. */
-const finalCodes = new Set(['ERR_TICKET_INVALID', 'ERR_PEER_UNTRUSTED', 'ERR_FORMAT_VERSION'])
+const finalCodes = new Set([
+  ...['ERR_TICKET_INVALID', 'ERR_TICKET_USED', 'ERR_PEER_UNTRUSTED', 'ERR_FORMAT_VERSION']
+])
 const retryMsMin = 200
 const retryMsMax = 5_000
 const aloneMs = 2_000
@@ -165,6 +169,7 @@ export class Membership {
 
   async #enrol(): Promise<boolean> {
     const { swarm, ticket, name } = this.#init
+    this.#requireOwnTicket()
     for (const { peerId, addresses } of this.#seeds) {
       if (this.#stop.signal.aborted) return false
       try {
@@ -179,6 +184,17 @@ export class Membership {
       }
     }
     return false
+  }
+
+  /** Only to enrol takes a ticket: who has a certificate of the lab is known to it. */
+  #requireOwnTicket(): void {
+    const { bound } = this.#init.ticket
+    const { machineIds = ownMachineIds() } = this.#init
+    if (bound === undefined || machineIds.includes(bound.machine)) return
+    throw new BootswarmError(
+      'ERR_TICKET_USED',
+      `the ticket is for machine ${bound.machine}, and this one is ${machineIds.join(' or ')}; boot it with a ticket of its own`
+    )
   }
 
   #failed(peer: string, error: unknown): void {

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/index.ts'
 import type { WritesMode } from '../disk/index.ts'
 import type { NbdTls } from '../nbd/index.ts'
+import type { BootCacheInit } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 
@@ -15,6 +16,8 @@ export interface AgentOptions {
   /** Default: the host name and the end of the peer id. */
   readonly name?: string
   readonly metadata?: string
+  /** Hardware addresses or SMBIOS UUID by which the lab knows this machine; its own by default. */
+  readonly machineIds?: readonly string[]
   readonly listen?: readonly string[]
   /** `room/rack`: who is in the same is asked first; without it, who is in the same subnet. */
   readonly location?: string | undefined
@@ -37,12 +40,16 @@ export interface AgentOptions {
   readonly shareMs?: number
   /** Bytes a second that the background may use of the disk at most. */
   readonly backgroundRate?: number
+  /** And that it may use however busy the machine is. */
+  readonly backgroundFloor?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
   readonly downloadRate?: number
+  /** What this machine has of the files that others boot, and where it serves them. */
+  readonly bootCache?: Omit<BootCacheInit, 'logger'>
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }
@@ -50,7 +57,7 @@ export interface AgentOptions {
 /** What an image is shown with that goes to no disk. */
 export type ExporterOptions = Omit<
   AgentOptions,
-  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs'
+  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache'
 >
 
 /** Any free port of every address: peers learn it from the hello. */

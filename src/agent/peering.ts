@@ -238,6 +238,7 @@ export class Peering {
       case 'seeds':
       case 'resolve':
       case 'report':
+      case 'completion':
       case 'hello':
         // Nothing an agent acts upon: it signs no releases and keeps no list of machines.
         return

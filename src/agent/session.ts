@@ -10,6 +10,7 @@ import type { Tuning } from '../scheduler/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import type { ImagePlace } from './image-place.ts'
 import { Announcements } from './announcements.ts'
+import type { CompletionNotice } from './completion-notice.ts'
 import type { Items } from './items.ts'
 import { LocalFrames } from './local-frames.ts'
 import type { Membership } from './membership.ts'
@@ -30,6 +31,8 @@ export interface SessionInit {
   readonly logger: Logger
   /** The name that the image was asked for by; undefined when it was a CID. */
   readonly name: string | undefined
+  /** Of a disk that is to be complete one day. */
+  readonly notice?: CompletionNotice
   onRelease(signed: Uint8Array): void
   onDiskError(error: unknown): void
   onArrival(): void
@@ -89,6 +92,7 @@ export class Session implements PeeringSession {
   stop(): void {
     this.transfer.stop()
     this.#announcements.stop()
+    void this.frames.close()
   }
 
   /**
@@ -114,8 +118,13 @@ export class Session implements PeeringSession {
     const isFar = this.#init.peering.isFar(link)
     this.transfer.apply({ type: 'peer', peer: link.peerId, role, isFar })
     if (role === 'seed' || this.#init.membership.isNeighbour(link.peerId)) this.greet(link)
-    const { name } = this.#init
+    const { name, notice } = this.#init
+    notice?.tell(link)
     if (role === 'seed' && name !== undefined) link.send({ type: 'resolve', request: 0, name })
+  }
+
+  sayComplete(): void {
+    for (const link of this.#init.peering.swarm.links()) this.#init.notice?.tell(link)
   }
 
   /** From now on the peer is to tell what it has of the image. */

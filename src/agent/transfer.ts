@@ -114,10 +114,11 @@ export class Transfer {
     return this.#urgent.size
   }
 
-  need(position: number, why: 'read' | 'write' | 'aside'): void {
+  /** `look`: somebody looks at the image beside the machine, which says nothing of what others will read. */
+  need(position: number, why: 'read' | 'write' | 'aside' | 'look'): void {
     const { manifest } = this.#init.items
     const requestClass = why === 'aside' ? 'prefetch' : 'urgent'
-    if (requestClass === 'urgent') this.#init.onRead(position)
+    if (requestClass === 'urgent' && why !== 'look') this.#init.onRead(position)
     const page = manifest.pageOf(position)
     if (manifest.hasPage(page)) {
       this.#wantChunks([position], requestClass)

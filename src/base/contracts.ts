@@ -107,6 +107,8 @@ export interface ServePolicy {
 export interface SendPolicy {
   /** Whether such a frame may go out to the peer now; one that has its place may. */
   mayBegin(peer: string, request: number, requestClass: RequestClass, now: number): boolean
+  /** How much of a frame is handed to a connection at a time: what comes to wait then waits for that. */
+  segmentBytes?(now: number): number
   /** Whether this node has no time for what nobody waits for. */
   yields(now: number): boolean
   began(peer: string, request: number, bytes: number, now: number): void

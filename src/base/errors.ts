@@ -17,6 +17,10 @@ export const errorCatalogue = {
   },
   ERR_IMAGE_CHANGED: { exit: 1, meaning: 'The image file changed while it was being read.' },
   ERR_IMAGE_UNKNOWN: { exit: 1, meaning: 'No image of that name, tag or CID is known here.' },
+  ERR_IMAGE_NAMED: {
+    exit: 1,
+    meaning: 'An image that still has a name was to be removed by its CID.'
+  },
   ERR_NAME_INVALID: { exit: 2, meaning: 'An image name, tag or CID is malformed.' },
   ERR_MANIFEST_INVALID: { exit: 1, meaning: 'A manifest block is malformed or breaks a limit.' },
   ERR_CHUNK_CORRUPT: {
@@ -37,6 +41,10 @@ export const errorCatalogue = {
       'A store, ticket, disk or peer speaks another format version; the message says which side to upgrade.'
   },
   ERR_TICKET_INVALID: { exit: 1, meaning: 'The ticket is not one, is damaged, or has expired.' },
+  ERR_TICKET_USED: {
+    exit: 1,
+    meaning: 'The ticket was made for another machine, or another has used it: it was for one boot.'
+  },
   ERR_TARGET_TOO_SMALL: { exit: 1, meaning: 'The target disk is smaller than the image.' },
   ERR_TARGET_FOREIGN: {
     exit: 1,
@@ -75,6 +83,11 @@ export const errorCatalogue = {
   ERR_NBD_PROTOCOL: {
     exit: 1,
     meaning: 'An NBD client or server broke the protocol, or a request was answered with an error.'
+  },
+  ERR_NETBOOT_INVALID: {
+    exit: 1,
+    meaning:
+      'A kernel, initramfs or package given to `netboot` is not one, or a file of a netboot directory is missing or damaged.'
   },
   ERR_SEED_NOT_RUNNING: { exit: 1, meaning: 'No running seed answers on the store.' },
   ERR_TOOL_MISSING: { exit: 1, meaning: 'A program that this command needs is not installed.' },

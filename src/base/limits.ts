@@ -29,6 +29,8 @@ export const limits = {
 
   /** Plain chunks of an image that is read without a target disk, kept for the next reads. */
   imageCacheBytes: 32 * MiB,
+  /** The same where the chunks lie on the machine's own disk too, beside an agent that has work to do. */
+  imageCacheBesideBytes: 8 * MiB,
 
   // Store.
   /** A pack that has grown to this is followed by another, so that one can be copied or cleared. */
@@ -74,6 +76,8 @@ export const limits = {
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
+  /** Chunks in memory on their way there: beyond it the machine's next write into a new one waits. */
+  asideComingBytesMax: 8 * MiB,
   /** The least room for writes that are discarded, on a device: a desktop's first minutes. */
   overlayBytesMin: 16 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
@@ -121,6 +125,8 @@ export const limits = {
   messageBytesMax: 256 * KiB,
   /** Data goes out in pieces of this size, so that an urgent one waits for one piece, not a chunk. */
   segmentBytes: 16 * KiB,
+  /** The same on a quick line, where a larger piece goes by as quickly and costs less (bench-wire.md). */
+  segmentBytesMax: 32 * KiB,
   /** Requests that one peer may have waiting at us. */
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
@@ -139,6 +145,8 @@ export const limits = {
   closeMs: 1_000,
   /** Below it a chunk takes seconds, and peers that wait for it go elsewhere again and again. */
   rateBytesPerSecondMin: 64_000,
+  /** Chunks that lie ready for the one thread that compresses what peers wait for. */
+  encodesParallel: 4,
   /** Frames kept as received, to be relayed without compressing again; an agent has 200 MB in all. */
   relayCacheBytes: 8 * MiB,
   /** Memory kept for the next copies of frames that are being sent. */
@@ -191,6 +199,24 @@ export const limits = {
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,
+  /** A signed completion report: two ids, seven numbers, a signature. */
+  completionBytesMax: 1 * KiB,
+
+  // Booting over the network.
+  /** Of a kernel, an initramfs or an agent archive. */
+  netbootFileBytesMax: 512 * MiB,
+  /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
+  bootTicketAddressesMax: 3,
+  /** Downloads at a time: with more of them each machine of a rack waits for the last one's. */
+  netbootDownloadsMax: 16,
+  /** And so many machines that wait for one. */
+  netbootWaitingMax: 2_048,
+  /** A machine that takes nothing for so long has been switched off. */
+  netbootSilentMs: 90_000,
+  /** One file from one source: 500 MB at 4 Mbit/s. */
+  netbootLoadMs: 1_000_000,
+  netbootHttpPort: 4912,
+  netbootAgentPort: 4913,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const
@@ -216,9 +242,10 @@ assertRelation(
   limits.nbdConnectionBytesMax <= limits.nbdServerBytesMax,
   'one NBD connection fits its server'
 )
-assertRelation(limits.segmentBytes <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
+assertRelation(limits.segmentBytes <= limits.segmentBytesMax, 'a usual segment is allowed')
+assertRelation(limits.segmentBytesMax <= limits.sendBufferPeerBytes, 'a segment fits a send buffer')
 assertRelation(
-  limits.segmentBytes * 2 <= limits.writeBlockBytes,
+  limits.segmentBytesMax * 2 <= limits.writeBlockBytes,
   'a segment and its head fit a write'
 )
 assertRelation(

@@ -28,6 +28,7 @@ const SEEK_HOLE = 4
 const FALLOC_FL_KEEP_SIZE = 1
 const FALLOC_FL_PUNCH_HOLE = 2
 const FALLOC_FL_ZERO_RANGE = 16
+const LOCK_SH = 1
 const LOCK_EX = 2
 const LOCK_NB = 4
 
@@ -98,4 +99,9 @@ function fallocate(fd: number, mode: number, offset: number, length: number): Pr
 /** Takes the exclusive advisory lock of a file, held until it is closed (flock(2)). False if taken. */
 export function tryLock(fd: number): boolean {
   return flockCall(fd, LOCK_EX | LOCK_NB) === 0
+}
+
+/** As `tryLock`, but several may hold it, while nobody holds the exclusive one. */
+export function tryShareLock(fd: number): boolean {
+  return flockCall(fd, LOCK_SH | LOCK_NB) === 0
 }

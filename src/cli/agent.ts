@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
+import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
+import { formatBytes } from './formats.ts'
 import { checkedLocation, seedsText } from './location.ts'
-import { formatBytes, parseBytes } from './formats.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -14,7 +15,8 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
-import { readRates, type RateOptions } from './rates.ts'
+import { bootCacheOf } from './netboot-cache.ts'
+import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
@@ -28,15 +30,21 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly until: string
   readonly share?: string
   readonly metadata?: string
+  readonly machine?: readonly string[]
   readonly listen?: readonly string[]
   readonly location?: string
   readonly writes: string
   readonly backgroundRate?: string
+  readonly backgroundFloor?: string
   readonly startAt?: string
   readonly redeploy?: boolean
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
+  readonly netbootCache?: string
+  readonly netbootHttp: string
+  readonly netbootFrom?: string
+  readonly carriesRoot?: boolean
   readonly json?: boolean
 }
 
@@ -47,14 +55,18 @@ export function register(program: Command): void {
     .requiredOption('--ticket <ticket>', "what 'bootswarm ticket' printed")
     .requiredOption('--image <name[:tag]|cid>', 'which image')
     .requiredOption('--disk <path>', 'the target disk: a block device, or a file, made if absent')
-    .requiredOption('--nbd <address>', 'where to serve it: unix:PATH or HOST:PORT')
+    .requiredOption(
+      '--nbd <address>',
+      'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
+    )
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
+    .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
     .option(
       '--share <until-stopped|minutes|never>',
       'for how long a complete machine serves its peers (default: until it ends)'
     )
-    .option('--upload-rate <bytes>', 'bytes a second to peers at the most, such as 20MB')
+    .option('--upload-rate <bytes>', `bytes a second to peers at the most (${rateUnits})`)
     .option('--download-rate <bytes>', 'bytes a second from seeds and peers at the most')
     .option('--metadata <path>', 'where the disk metadata goes (default: PATH.bootswarm)')
     .option('--listen <multiaddr...>', 'where peers reach this machine (default: any free port)')
@@ -64,10 +76,21 @@ export function register(program: Command): void {
     .option('--scan', 'with --redeploy or --force: read the disk, and use again what the image has')
     .option('--force', 'take the disk whatever it holds')
     .option('--control <unix:path>', 'where the machine asks for its disk (docs/hand-over.md)')
+    .option('--carries-root', carriesRootHelp)
     .option(
       '--background-rate <bytes>',
-      'bytes a second that the stream may use of the disk (default: as many as the machine leaves)'
+      'bytes a second that the stream may use of the disk, written in the same way (default: as many as the machine leaves)'
     )
+    .option(
+      '--background-floor <bytes>',
+      'bytes a second that it may use however busy the machine is (default: 1M)'
+    )
+    .option(
+      '--netboot-cache <dir>',
+      'serve other machines what they boot, from here (docs/netboot.md)'
+    )
+    .option('--netboot-http <[host:]port>', 'with that: where', String(limits.netbootAgentPort))
+    .option('--netboot-from <url,...>', 'with that: where to load what is missing, when complete')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -77,6 +100,7 @@ export function register(program: Command): void {
 }
 
 async function run(options: AgentCommand): Promise<void> {
+  if (options.carriesRoot === true) staysUntilPowerOff('agent')
   const isUntilComplete = untilOf(options.until)
   const writes = writesOf(options.writes)
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
@@ -89,9 +113,12 @@ async function run(options: AgentCommand): Promise<void> {
     ...options,
     location: checkedLocation(options.location),
     writes,
+    machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
-    backgroundRate: backgroundRateOf(options.backgroundRate),
+    bootCache: bootCacheOf(options),
+    backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
+    backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
     released,
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),
@@ -122,13 +149,6 @@ function writesOf(text: string): 'keep' | 'discard' {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
-}
-
-function backgroundRateOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const rate = parseBytes('--background-rate', text)
-  if (rate > 0) return rate
-  throw new BootswarmError('ERR_USAGE', '--background-rate 0 would never end; write 1M or more')
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {

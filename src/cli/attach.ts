@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { BootswarmError, secondsUp } from '../base/index.ts'
 import { KernelNbd, parseNbdAddress } from '../nbd/index.ts'
+import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
@@ -11,6 +12,7 @@ interface AttachCommand {
   readonly device: string
   readonly export: string
   readonly waitFor: string
+  readonly carriesRoot?: boolean
   readonly json?: boolean
 }
 
@@ -32,11 +34,13 @@ export function register(program: Command): void {
       'for how long its requests wait for an agent that is gone',
       String(waitSecondsDefault)
     )
+    .option('--carries-root', carriesRootHelp)
     .option('--json', 'print one JSON object a line')
     .action(run)
 }
 
 async function run(options: AttachCommand): Promise<void> {
+  if (options.carriesRoot === true) staysUntilPowerOff('attach')
   const say = options.json === true ? printEvent : sayToPeople
   const { device, nbd } = options
   const kernel = new KernelNbd({

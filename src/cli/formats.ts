@@ -46,7 +46,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string[] {
 
 const byteFactors: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 }
 
-/** `131072`, `128K`, `128KiB`, `4M`; ERR_USAGE naming the option for anything else. */
+/** A size, in binary units as memory has them: `131072`, `128K`, `128KiB`, `4M`. ERR_USAGE naming the option for anything else. */
 export function parseBytes(option: string, text: string): number {
   const match = /^([0-9]{1,15}) ?(?:([kmg])(?:i?b)?|b)?$/i.exec(text)
   const factor = byteFactors[(match?.[2] ?? '').toLowerCase()]

@@ -31,7 +31,7 @@ export function register(image: Command): void {
   withStoreOptions(image.command('import <file>'))
     .description('Take a raw disk image into the store; the last line printed is its CID')
     .requiredOption('--name <name[:tag]>', "what to call it; the tag is 'latest' if not given")
-    .option('--chunk-size <bytes>', 'a power of two from 16K to 4M (default: 128K)')
+    .option('--chunk-size <bytes>', 'a power of two from 16K to 4M; K is 1024 (default: 128K)')
     .action(async (file: string, options: ImportCommand) => {
       const name = parseImageName(options.name)
       const chunkSize = chunkSizeOf(options.chunkSize)
@@ -39,7 +39,7 @@ export function register(image: Command): void {
       await checkImageFile(file)
       const startMs = performance.now()
       const imported = await withStore(openOrCreateStore(options.store), store =>
-        importInto(store, file, name, chunkSize, options.json === true)
+        store.adding(() => importInto(store, file, name, chunkSize, options.json === true))
       )
       print(file, imported, performance.now() - startMs, options.json === true)
     })

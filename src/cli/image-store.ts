@@ -20,7 +20,7 @@ export function withStoreOptions(command: Command): Command {
 /** Runs `work` on an open store and closes it, whatever happens. */
 export async function withStore<Result>(
   opening: Promise<Store>,
-  work: (store: Store) => Promise<Result>
+  work: (store: Store) => Promise<Result> | Result
 ): Promise<Result> {
   await using store = await opening
   return await work(store)
@@ -28,7 +28,7 @@ export async function withStore<Result>(
 
 export function withExistingStore<Result>(
   directory: string,
-  work: (store: Store) => Promise<Result>
+  work: (store: Store) => Promise<Result> | Result
 ): Promise<Result> {
   return withStore(openStore(directory), work)
 }

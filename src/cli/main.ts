@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, () => Promise<{ register(program: Comman
   agent: () => import('./agent.ts'),
   attach: () => import('./attach.ts'),
   export: () => import('./export.ts'),
+  netboot: () => import('./netboot.ts'),
   status: () => import('./status.ts')
 }
 

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
-import { BootswarmError, limits, secondsUp } from '../base/index.ts'
+import { limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
+import { parseHostPort } from './host-port.ts'
 import { checkedLocation } from './location.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
-import { readRates } from './rates.ts'
+import { rateUnits, readRates } from './rates.ts'
 import { untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
@@ -39,7 +40,7 @@ export function register(program: Command): void {
     )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
     .option('--no-mdns', 'do not answer machines that look for a seed on the network')
-    .option('--upload-rate <bytes>', 'bytes a second to machines at the most, such as 100MB')
+    .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
@@ -67,15 +68,6 @@ export function register(program: Command): void {
     })
   addNbdOptions(command)
   addTuning(command)
-}
-
-/** ERR_USAGE naming the option. */
-export function parseHostPort(option: string, text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3])
-  if (host !== undefined && port <= 65_535) return { host, port }
-  throw new BootswarmError('ERR_USAGE', `${option} ${text} is not HOST:PORT, such as 0.0.0.0:4911`)
 }
 
 let lastSent = 0

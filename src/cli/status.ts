@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { askSeed, type SeedStatus } from '../control/index.ts'
+import { askSeed, type MachineStatus, type SeedStatus } from '../control/index.ts'
 import { formatBytes, formatTable } from './formats.ts'
 import { printLine } from './output.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -51,12 +51,21 @@ function show({ seed, images, machines }: SeedStatus, clear: boolean): void {
     `${Math.floor(machine.present * 100)} %`,
     `${formatBytes(machine.rate)}/s`,
     formatBytes(machine.bytesFromSeed),
-    formatBytes(machine.bytesFromPeers)
+    formatBytes(machine.bytesFromPeers),
+    verifiedText(machine)
   ])
   if (rows.length === 0) {
     printLine('no machine has joined yet')
     return
   }
-  const head = ['MACHINE', 'STATE', 'PRESENT', 'RATE', 'FROM SEED', 'FROM PEERS']
+  const head = ['MACHINE', 'STATE', 'PRESENT', 'RATE', 'FROM SEED', 'FROM PEERS', 'VERIFIED']
   for (const line of formatTable([head, ...rows])) printLine(line)
+}
+
+/** Of the image that the machine runs; what it said of an earlier one is past. */
+function verifiedText({ image, completion }: MachineStatus): string {
+  if (completion === null || (image !== '' && image !== completion.image)) return ''
+  const { verifiedBytes, machineWrittenBytes, seconds } = completion
+  const own = machineWrittenBytes === 0 ? '' : `, ${formatBytes(machineWrittenBytes)} its own`
+  return `${formatBytes(verifiedBytes)} in ${Math.round(seconds)} s${own}`
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, machineIdOf } from '../base/index.ts'
 import { makeTicket } from '../seed/index.ts'
 import { printEvent, printLine } from './output.ts'
 
@@ -7,6 +7,7 @@ interface TicketCommand {
   readonly store: string
   readonly ttl: string
   readonly also?: readonly string[]
+  readonly machine?: string
   readonly address: boolean
   readonly json?: boolean
 }
@@ -21,11 +22,14 @@ export function register(program: Command): void {
     .option('--store <dir>', 'the store of the seed', './.bootswarm')
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
     .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
+    .option('--machine <id>', 'for one boot of one machine: its hardware address or SMBIOS UUID')
     .option('--no-address', 'name no seed: machines look for one on their own network')
     .option('--json', 'print one JSON object a line')
     .action(async (options: TicketCommand) => {
       const expiresMs = Date.now() + parseTtl(options.ttl)
-      const ticket = await makeTicket(options.store, expiresMs, options.also, options.address)
+      const machine = options.machine && machineIdOf('--machine', options.machine)
+      const { store, also, address } = options
+      const ticket = await makeTicket(store, expiresMs, { also, machine, address })
       if (options.json !== true) printLine(ticket)
       else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
     })

@@ -26,4 +26,30 @@ export interface MachineStatus {
   readonly bytesFromSeed: number
   readonly bytesFromPeers: number
   readonly seenSecondsAgo: number
+  /** What it last reported of a disk that was whole and verified; null until it does. */
+  readonly completion: CompletionStatus | null
+  /** CID of the image with which its disk was complete and verified when it last said so. */
+  readonly completeWith?: string
+  /** Its hardware addresses and SMBIOS UUID. */
+  readonly ids?: readonly string[]
+  /** Where other machines may load what they boot from it, and which files: as the machine says. */
+  readonly bootUrls?: readonly string[]
+  readonly bootFiles?: readonly string[]
+}
+
+/** A signed completion report, as the seed has checked it. */
+export interface CompletionStatus {
+  /** CID of the image that was complete. */
+  readonly image: string
+  /** Read from the disk, compared with the image, and the same. */
+  readonly verifiedBytes: number
+  readonly machineWrittenBytes: number
+  readonly unverifiableBytes: number
+  /** From the start of the agent that completed the disk; its bytes, too. */
+  readonly seconds: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+  readonly bytesLocal: number
+  /** Time of day at the seed when it came. */
+  readonly receivedMs: number
 }

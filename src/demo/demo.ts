@@ -113,16 +113,18 @@ async function importInto(
   { signal, onProgress }: DemoOptions
 ): Promise<ImportResult> {
   await using store = await openOrCreateStore(storeDir)
-  const image = await importImage({
-    path,
-    chunkSize: limits.chunkBytesDefault,
-    store,
-    signal,
-    onProgress: ({ bytesDone, size }) => onProgress('importing', bytesDone, size)
+  return await store.adding(async () => {
+    const image = await importImage({
+      path,
+      chunkSize: limits.chunkBytesDefault,
+      store,
+      signal,
+      onProgress: ({ bytesDone, size }) => onProgress('importing', bytesDone, size)
+    })
+    await store.addImage(image)
+    await store.addRelease({ name: imageName, tag: 'latest', imageId: image.imageId })
+    return image
   })
-  await store.addImage(image)
-  await store.addRelease({ name: imageName, tag: 'latest', imageId: image.imageId })
-  return image
 }
 
 function reportProgress(

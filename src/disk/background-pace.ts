@@ -35,6 +35,13 @@ export class MachineIo {
   }
 }
 
+export interface BackgroundRates {
+  /** Bytes a second at the most; as many as can be by default. */
+  readonly rate?: number
+  /** Bytes a second however busy the machine is, if `rate` allows them; `limits.backgroundFloorBytes` by default. */
+  readonly floor?: number
+}
+
 /**
  * How fast the background may use the disk: as fast as the user allows while the machine leaves it
  * alone, less while the machine uses it, and no more than the floor while the machine waits for it.
@@ -43,13 +50,15 @@ export class BackgroundPace {
   readonly #clock: Clock
   readonly #io: MachineIo
   readonly #bytesPerSecond: number
+  readonly #floor: number
   /** When what was let through is over, at the rate that was allowed then. */
   #freeAt = -Infinity
 
-  constructor(clock: Clock, io: MachineIo, bytesPerSecond = Infinity) {
+  constructor(clock: Clock, io: MachineIo, { rate = Infinity, floor }: BackgroundRates = {}) {
     this.#clock = clock
     this.#io = io
-    this.#bytesPerSecond = bytesPerSecond
+    this.#bytesPerSecond = rate
+    this.#floor = floor ?? limits.backgroundFloorBytes
   }
 
   /** Resolves when so many bytes may be read or written, or `isUrgent`; rejects when aborted. */
@@ -71,8 +80,9 @@ export class BackgroundPace {
   #rate(): number {
     const { waitingMs, idleMs } = this.#io
     const allowed = this.#bytesPerSecond
-    if (waitingMs > limits.machineWaitsMs) return Math.min(allowed, limits.backgroundFloorBytes)
-    if (idleMs < limits.machineBusyMs) return Math.min(allowed, limits.backgroundBusyBytes)
+    if (waitingMs > limits.machineWaitsMs) return Math.min(allowed, this.#floor)
+    const busy = Math.max(this.#floor, limits.backgroundBusyBytes)
+    if (idleMs < limits.machineBusyMs) return Math.min(allowed, busy)
     return allowed
   }
 }

@@ -36,6 +36,8 @@ export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
   readonly settleMs?: number
   /** Bytes a second that the stream and the verification may move at most; as many as can be by default. */
   readonly backgroundRate?: number
+  /** Bytes a second that they may move however busy the machine is; see BackgroundRates. */
+  readonly backgroundFloor?: number
   /** How frames are made that are put aside; compressed by default. */
   readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }

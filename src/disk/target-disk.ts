@@ -54,7 +54,8 @@ export class TargetDisk implements BlockDevice {
     this.#parts = parts
     const clock = context.clock ?? systemClock
     this.#io = new MachineIo(clock)
-    this.#pace = new BackgroundPace(clock, this.#io, context.backgroundRate)
+    const { backgroundRate: rate, backgroundFloor: floor } = context
+    this.#pace = new BackgroundPace(clock, this.#io, { rate, floor })
     this.#states = states
     this.#demand = new Demand(context)
     this.#recorder = new Recorder({
@@ -87,7 +88,7 @@ export class TargetDisk implements BlockDevice {
       target: parts.target,
       metadata: parts.metadata,
       logger: context.logger,
-      encodeFrame: context.encodeFrame ?? encodeFrame,
+      encodeFrame: context.encodeFrame ?? (plain => encodeFrame(plain, 'fast')),
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })

@@ -2,7 +2,16 @@ import fs from 'node:fs'
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BootswarmError, limits, nextDataExtent, systemErrorCode, tryLock } from '../base/index.ts'
+import {
+  BootswarmError,
+  deviceNumber,
+  limits,
+  nextDataExtent,
+  numberIn,
+  sizeOf,
+  systemErrorCode,
+  tryLock
+} from '../base/index.ts'
 import { fileError, isZero } from '../image/index.ts'
 import { DeviceStorage } from './device-storage.ts'
 import { pageBytes } from './pages.ts'
@@ -193,30 +202,17 @@ async function geometryOf(
 ): Promise<{ size: number; sectorBytes: number }> {
   const stats = await handle.stat({ bigint: true })
   if (!stats.isBlockDevice()) return { size: Number(stats.size), sectorBytes: limits.sectorBytes }
-  const about = `/sys/dev/block/${deviceNumber(stats.rdev)}`
-  const sectors = await numberIn(`${about}/size`)
-  if (sectors === undefined) {
+  const bytes = await sizeOf(stats)
+  if (bytes === undefined) {
     throw new BootswarmError('ERR_DISK_IO', `the kernel does not tell the size of ${path}`)
   }
+  const about = `/sys/dev/block/${deviceNumber(stats.rdev)}`
   const sectorBytes =
     (await numberIn(`${about}/queue/logical_block_size`)) ??
     // A partition's queue is its disk's.
     (await numberIn(`${about}/../queue/logical_block_size`)) ??
     pageBytes
-  const bytes = sectors * limits.sectorBytes
   return { size: bytes - (bytes % sectorBytes), sectorBytes }
-}
-
-async function numberIn(path: string): Promise<number | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return /^\d+\n$/.test(text) ? Number(text) : undefined
-}
-
-/** MAJOR:MINOR. The number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor. */
-function deviceNumber(rdev: bigint): string {
-  const major = (rdev >> 8n) & 0xfffn
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xfff00n)
-  return `${major}:${minor}`
 }
 
 const probeBytes = 1024 * 1024

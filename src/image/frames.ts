@@ -34,9 +34,14 @@ export async function encodeFrame(
     chunkSize: plain.length + outputSlackBytes,
     params: { [constants.ZSTD_c_compressionLevel]: compressionLevels[compression] }
   })
-  if (bytes.length > plain.length * (1 - savingMin)) return plainFrame(new Uint8Array(plain))
+  if (bytes.length > frameBytesMax(plain.length)) return plainFrame(new Uint8Array(plain))
   // zlib hands out a view of the whole output buffer; a copy lets go of the unused part.
   return { encoding: 'zstd', plainLength: plain.length, bytes: new Uint8Array(bytes) }
+}
+
+/** A frame that is longer is sent plain. */
+export function frameBytesMax(plainLength: number): number {
+  return Math.floor(plainLength * (1 - savingMin))
 }
 
 /** A frame without compression, over the same bytes. */

@@ -1,7 +1,7 @@
-import { open, readFile, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import type { BigIntStats } from 'node:fs'
-import { BootswarmError, limits, nextDataExtent } from '../base/index.ts'
+import { BootswarmError, sizeOf, limits, nextDataExtent } from '../base/index.ts'
 import { fileError } from './files.ts'
 
 /** A piece of the image file that may hold data: whole chunks, but for the end of the image. */
@@ -127,16 +127,10 @@ function assertKind(path: string, stats: BigIntStats): void {
   throw new BootswarmError('ERR_IMAGE_KIND', `${path} ${kind}; name a raw disk image`)
 }
 
-/** Bytes of a file or block device. */
+/** Bytes of a file or block device. ERR_IMAGE_KIND. */
 export async function fileSize(path: string, stats: BigIntStats): Promise<number> {
-  if (!stats.isBlockDevice()) return Number(stats.size)
-  // A device number holds the minor's low 8 bits, 12 bits of major, and the rest of the minor.
-  const device = stats.rdev
-  const major = (device >> 8n) & 0xfffn
-  const minor = (device & 0xffn) | ((device >> 12n) & 0xfff00n)
-  const sectors = await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8').catch(() => '')
-  const size = Number(sectors.trim() || Number.NaN) * limits.sectorBytes
-  if (Number.isSafeInteger(size)) return size
+  const size = await sizeOf(stats)
+  if (size !== undefined) return size
   throw new BootswarmError('ERR_IMAGE_KIND', `the kernel does not tell the size of ${path}`)
 }
 

@@ -22,6 +22,7 @@ import {
   type Message
 } from '../swarm/index.ts'
 import { Brothers } from './brothers.ts'
+import { CompletedMachines } from './completed-machines.ts'
 import { enrolMachine } from './enrolling.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
 import { NbdImages } from './nbd-exports.ts'
@@ -69,6 +70,7 @@ export class Seed {
   readonly #startedAt = systemClock.now()
   readonly #pings: NodeJS.Timeout
   readonly #retries: NodeJS.Timeout
+  #completed!: CompletedMachines
   #swarm!: Swarm
   #api!: ControlApi
   #nbd: NbdServer | undefined
@@ -84,6 +86,7 @@ export class Seed {
         http: options.http,
         status: () => seed.status()
       })
+      seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
       await seed.#join(options.listen ?? defaultListen)
       if (options.mdns !== false) await seed.#swarm.announce()
       await seed.#show(options)
@@ -157,6 +160,7 @@ export class Seed {
     await this.#nbd?.close()
     await (this.#api as ControlApi | undefined)?.close()
     await (this.#swarm as Swarm | undefined)?.stop()
+    ;(this.#completed as CompletedMachines | undefined)?.close()
     await this.#store.close()
   }
 
@@ -228,6 +232,9 @@ export class Seed {
         return
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
+        return
+      case 'completion':
+        this.#completed.reported(link, message.signed)
         return
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })

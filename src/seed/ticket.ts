@@ -1,31 +1,32 @@
 import { BootswarmError, limits } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
 import { openStore, type Store } from '../store/index.ts'
-import { encodeTicket, ticketSecret } from '../swarm/index.ts'
+import { encodeTicket, newBinding, ticketSecret } from '../swarm/index.ts'
 import { expectedAddresses } from './identity.ts'
+
+export interface TicketOptions {
+  /** Addresses of other seeds of the lab. */
+  readonly also?: readonly string[] | undefined
+  /** As parseMachineId writes it: the ticket is for one boot of that machine. */
+  readonly machine?: string | undefined
+  /** False: the ticket does not say where the store's seed is, and machines look for one on their network. */
+  readonly address?: boolean
+}
 
 /**
  * A ticket for the lab of a store, naming the running seed's addresses, else those where a seed of
- * this store is expected. `also` are addresses of other seeds of the lab; ERR_USAGE for one that names
- * no peer. With `addresses` false it names none: machines look for a seed on their own network. Rejects
- * as openStore does.
+ * this store is expected. ERR_USAGE for one of `also` that names no peer. Rejects as openStore does.
  */
 export async function makeTicket(
   storeDir: string,
   expiresMs: number,
-  also: readonly string[] = [],
-  addresses = true
+  { also = [], machine, address = true }: TicketOptions = {}
 ): Promise<string> {
   const others = also.map(checkedAddress)
   const store = await openStore(storeDir)
   try {
-    const seeds = addresses ? await addressesOf(store, storeDir) : []
-    return encodeTicket({
-      labKey: store.lab.publicKey,
-      seeds: [...forOthers(seeds), ...others],
-      expiresMs,
-      secret: ticketSecret(store.enrolSecret, expiresMs)
-    })
+    const seeds = address ? await addressesOf(store, storeDir) : []
+    return ticketOf(store, { machine, expiresMs, seeds: [...forOthers(seeds), ...others] })
   } finally {
     await store.close()
   }
@@ -34,6 +35,50 @@ export async function makeTicket(
 async function addressesOf(store: Store, storeDir: string): Promise<readonly string[]> {
   const running = await askSeed(storeDir).catch(() => undefined)
   return running?.seed.addresses ?? (await expectedAddresses(store))
+}
+
+export interface BootTickets extends AsyncDisposable {
+  /**
+   * For one boot of one machine: whoever else reads it can do nothing with it. `seeds` are multiaddrs,
+   * by default those where the store's seed was last. A ticket becomes part of a kernel's command line,
+   * so it names few of them.
+   */
+  make(machine: string, expiresMs: number, seeds?: readonly string[]): Promise<string>
+}
+
+/** Rejects as openStore does. */
+export async function openBootTickets(storeDir: string): Promise<BootTickets> {
+  const store = await openStore(storeDir)
+  return {
+    async make(machine, expiresMs, seeds) {
+      const all = forOthers(seeds ?? (await expectedAddresses(store)))
+      return ticketOf(store, { machine, expiresMs, seeds: few(all) })
+    },
+    [Symbol.asyncDispose]: () => store.close()
+  }
+}
+
+/** IPv4 before IPv6, which is longer. */
+function few(seeds: readonly string[]): string[] {
+  const sorted = [...seeds].sort(
+    (a, b) => Number(a.startsWith('/ip6')) - Number(b.startsWith('/ip6'))
+  )
+  return sorted.slice(0, limits.bootTicketAddressesMax)
+}
+
+type TicketStore = Pick<Store, 'lab' | 'enrolSecret'>
+
+interface TicketInit {
+  readonly machine: string | undefined
+  readonly expiresMs: number
+  readonly seeds: readonly string[]
+}
+
+function ticketOf({ lab, enrolSecret }: TicketStore, init: TicketInit): string {
+  const { machine, expiresMs, seeds } = init
+  const bound = machine === undefined ? undefined : newBinding(machine)
+  const secret = ticketSecret(enrolSecret, expiresMs, bound)
+  return encodeTicket({ labKey: lab.publicKey, seeds, expiresMs, secret, bound })
 }
 
 /** Loopback addresses are of use only when there are no others: a lab on one host. */

@@ -80,12 +80,10 @@ export class Catalogue {
       const current = this.release(name, tag)
       if (current?.imageId === imageId) return current
       if (this.image(imageId) === undefined) {
-        throw new BootswarmError(
-          'ERR_IMAGE_UNKNOWN',
-          `the store has no image ${imageCidText(imageId)}`
-        )
+        throw unknown(imageCidText(imageId))
       }
-      const release = { name, tag, imageId, serial: (current?.serial ?? 0) + 1, createdMs }
+      const serial = this.#lastSerial(name, tag) + 1
+      const release = { name, tag, imageId, serial, createdMs }
       const signed = signRelease(this.#lab, release)
       this.#database
         .prepare('INSERT OR REPLACE INTO releases VALUES (?, ?, ?, ?, ?, ?)')
@@ -106,6 +104,39 @@ export class Catalogue {
     return rows.map(row => this.#opened(row))
   }
 
+  /**
+   * Forgets a name, and its image too when it has no other; true if so. The name's next release is
+   * newer than its last. ERR_IMAGE_UNKNOWN.
+   */
+  removeRelease(name: string, tag: string): boolean {
+    return inTransaction(this.#database, () => {
+      const release = this.release(name, tag)
+      if (release === undefined) throw unknown(`${name}:${tag}`)
+      this.#database
+        .prepare('INSERT OR REPLACE INTO former_releases VALUES (?, ?, ?)')
+        .run(name, tag, release.serial)
+      this.#database.prepare('DELETE FROM releases WHERE name = ? AND tag = ?').run(name, tag)
+      if (this.#isNamed(release.imageId)) return false
+      this.#forgetImage(release.imageId)
+      return true
+    })
+  }
+
+  /** Forgets an image that has no name. ERR_IMAGE_UNKNOWN; ERR_IMAGE_NAMED if it has one. */
+  removeImage(imageId: ChunkId): void {
+    inTransaction(this.#database, () => {
+      const cid = imageCidText(imageId)
+      if (this.image(imageId) === undefined) throw unknown(cid)
+      if (this.#isNamed(imageId)) {
+        throw new BootswarmError(
+          'ERR_IMAGE_NAMED',
+          `image ${cid} has a name; remove it by its names`
+        )
+      }
+      this.#forgetImage(imageId)
+    })
+  }
+
   /** An image by its name, name and tag, or CID. ERR_NAME_INVALID for text that is none of them. */
   resolve(nameOrCid: string): Resolved | undefined {
     const imageId = idOfCidText(nameOrCid)
@@ -115,11 +146,33 @@ export class Catalogue {
     return release && { imageId: release.imageId, signed: release.signed }
   }
 
+  #lastSerial(name: string, tag: string): number {
+    const former = this.#database
+      .prepare('SELECT serial FROM former_releases WHERE name = ? AND tag = ?')
+      .get(name, tag)
+    return this.release(name, tag)?.serial ?? Number(former?.serial ?? 0)
+  }
+
+  #isNamed(imageId: ChunkId): boolean {
+    const found = this.#database
+      .prepare('SELECT 1 FROM releases WHERE image = ?')
+      .get(digestOf(imageId))
+    return found !== undefined
+  }
+
+  #forgetImage(imageId: ChunkId): void {
+    this.#database.prepare('DELETE FROM images WHERE digest = ?').run(digestOf(imageId))
+  }
+
   /** The signed bytes are the truth; the columns beside them are for SQL alone. */
   #opened(row: Row): SignedRelease {
     const signed = row.signed as Uint8Array
     return { ...openRelease(this.#lab.publicKey, signed), signed }
   }
+}
+
+function unknown(nameOrCid: string): BootswarmError {
+  return new BootswarmError('ERR_IMAGE_UNKNOWN', `the store has no image ${nameOrCid}`)
 }
 
 function digestOf(id: ChunkId): Uint8Array {

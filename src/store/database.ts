@@ -40,6 +40,22 @@ const schema = `
   ) STRICT, WITHOUT ROWID;
 `
 
+// Came later than version 1 without changing what it means: made in stores that lack them.
+const addedTables = `
+  -- The last serial of names that were removed: a name's releases only ever grow newer.
+  CREATE TABLE IF NOT EXISTS former_releases (
+    name TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    serial INTEGER NOT NULL,
+    PRIMARY KEY (name, tag)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS used_tickets (
+    nonce BLOB PRIMARY KEY,
+    peer_id TEXT NOT NULL,
+    expires_ms INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`
+
 /** Opens a store's index; with `create`, makes its tables where they are not there yet. */
 export function openDatabase(path: string, create: boolean): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyMs, enableForeignKeyConstraints: true })
@@ -56,6 +72,7 @@ export function openDatabase(path: string, create: boolean): DatabaseSync {
     } else if (version !== storeVersion) {
       throw formatVersionError(`the index ${path}`, version, storeVersion)
     }
+    database.exec(addedTables)
     return database
   } catch (error) {
     database.close()

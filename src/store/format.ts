@@ -12,6 +12,7 @@ export const storeFiles = {
   marker: 'store.json',
   index: 'index.sqlite',
   lock: 'store.lock',
+  keepLock: 'keep.lock',
   labKey: 'lab.key',
   enrolSecret: 'enrol.secret',
   packs: 'packs'

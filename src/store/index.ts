@@ -1,4 +1,5 @@
 export type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
+export { databaseError } from './database.ts'
 export { createStore, openOrCreateStore, openStore } from './store-directory.ts'
 export { Store } from './store.ts'
-export type { StoreOptions } from './store.ts'
+export type { Collected, GarbageOptions, StoreOptions } from './store.ts'

@@ -11,22 +11,22 @@ import { decodeRecord, frameBytesMax, packFileName, recordHeaderBytes } from './
 export class PackReader {
   readonly #directory: string
   readonly #handles = new Map<number, Promise<FileHandle>>()
+  /** Of packs that were thrown away; others may still be reading from them. */
+  readonly #gone: FileHandle[] = []
 
   constructor(packsDirectory: string) {
     this.#directory = packsDirectory
   }
 
   /** ERR_STORE_CORRUPT, naming the pack, unless an intact record of that chunk lies there. */
-  async read(id: ChunkId, { pack, offset, length }: Location): Promise<Frame> {
+  async read(id: ChunkId, location: Location): Promise<Frame> {
+    const { pack, offset, length } = location
     const path = join(this.#directory, packFileName(pack))
     if (length < recordHeaderBytes || length > recordHeaderBytes + frameBytesMax) {
       throw damaged(path, id, offset)
     }
     try {
-      const handle = await this.#open(pack, path)
-      const bytes = Buffer.allocUnsafeSlow(length)
-      const { bytesRead } = await handle.read(bytes, 0, length, offset)
-      const frame = decodeRecord(id, bytes.subarray(0, bytesRead))
+      const frame = await this.#record(id, location, path)
       if (frame === undefined) throw damaged(path, id, offset)
       return frame
     } catch (error) {
@@ -36,7 +36,23 @@ export class PackReader {
 
   async close(): Promise<void> {
     for (const handle of this.#handles.values()) await (await handle).close()
+    for (const handle of this.#gone) await handle.close()
     this.#handles.clear()
+  }
+
+  async #record(id: ChunkId, location: Location, path: string): Promise<Frame | undefined> {
+    const opening = this.#open(location.pack, path)
+    const handle = await opening
+    const bytes = Buffer.allocUnsafeSlow(location.length)
+    const { bytesRead } = await handle.read(bytes, 0, location.length, location.offset)
+    const frame = decodeRecord(id, bytes.subarray(0, bytesRead))
+    if (frame !== undefined || (await handle.stat()).nlink > 0) return frame
+    // A pack that was thrown away left its number to another; the file that is open here is no more.
+    if (this.#handles.get(location.pack) === opening) {
+      this.#handles.delete(location.pack)
+      this.#gone.push(handle)
+    }
+    return this.#record(id, location, path)
   }
 
   #open(pack: number, path: string): Promise<FileHandle> {

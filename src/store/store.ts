@@ -2,24 +2,37 @@ import type { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { BootswarmError, limits } from '../base/index.ts'
 import type { ChunkId, ChunkStore, Frame, SigningKey } from '../base/index.ts'
-import { zeroId } from '../image/index.ts'
+import { readManifest, sourceOf, zeroId } from '../image/index.ts'
 import type { ImportResult, Release } from '../image/index.ts'
 import { Catalogue } from './catalogue.ts'
 import type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
 import { ChunkAppender } from './chunk-appender.ts'
 import { ChunkIndex } from './chunk-index.ts'
 import { databaseError } from './database.ts'
-import { frameBytesMax, storeFiles } from './format.ts'
+import { frameBytesMax, recordHeaderBytes, storeFiles } from './format.ts'
+import { GarbageCollector, type Garbage } from './garbage.ts'
 import { PackReader } from './pack-reader.ts'
 import { allocatePack } from './pack-writer.ts'
 import { readSecretFile, writeSecretFile } from './secrets.ts'
-import { withStoreLock } from './store-lock.ts'
+import { whileKept, whileNobodyAdds, withStoreLock } from './store-lock.ts'
+import { UsedTickets, type TicketUse } from './used-tickets.ts'
 
 /** Numbers that a test may want smaller. */
 export interface StoreOptions {
   readonly packBytesMax?: number
   readonly unsyncedBytesMax?: number
   readonly unsyncedMs?: number
+}
+
+export interface GarbageOptions {
+  /** Counts only. */
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface Collected extends Garbage {
+  /** Of the bytes, those that the file system cannot take back. */
+  readonly bytesKept: number
 }
 
 export interface StoreParts {
@@ -72,7 +85,22 @@ export class Store implements ChunkStore {
   /** One pread. ERR_STORE_CORRUPT, naming the pack, if the record there is not intact. */
   async get(id: ChunkId): Promise<Frame | undefined> {
     const location = this.#locate(id)
-    return location && this.#reader.read(id, location)
+    if (location === undefined) return undefined
+    try {
+      return await this.#reader.read(id, location)
+    } catch (error) {
+      // Thrown away while it was being read, by another process, and perhaps stored anew since.
+      const now = this.#locate(id)
+      if (now === undefined) return undefined
+      if (now.pack === location.pack && now.offset === location.offset) throw error
+      return await this.#reader.read(id, now)
+    }
+  }
+
+  /** Bytes of a chunk's frame; undefined when it is not here. */
+  frameBytes(id: ChunkId): number | undefined {
+    const location = this.#locate(id)
+    return location && location.length - recordHeaderBytes
   }
 
   /**
@@ -123,6 +151,43 @@ export class Store implements ChunkStore {
   /** An image by name, name and tag, or CID. ERR_NAME_INVALID for text that is none of them. */
   resolve(nameOrCid: string): Resolved | undefined {
     return this.#asked(() => this.#catalogue.resolve(nameOrCid))
+  }
+
+  /** Forgets a name, and its image when it has no other (true). ERR_IMAGE_UNKNOWN. */
+  removeRelease(name: string, tag: string): boolean {
+    return this.#asked(() => this.#catalogue.removeRelease(name, tag))
+  }
+
+  /** Forgets an image that has no name. ERR_IMAGE_UNKNOWN, ERR_IMAGE_NAMED. */
+  removeImage(imageId: ChunkId): void {
+    this.#asked(() => this.#catalogue.removeImage(imageId))
+  }
+
+  /** Runs an import: what it finds here is not thrown away before its image is in the catalogue. */
+  adding<Result>(work: () => Promise<Result>): Promise<Result> {
+    return whileKept(this.directory, work)
+  }
+
+  /**
+   * Throws away the chunks that no image needs; `dryRun` only counts them. ERR_STORE_BUSY while
+   * somebody adds an image; ERR_CHUNK_MISSING, ERR_CHUNK_CORRUPT when an image is not whole: nothing
+   * is thrown away then.
+   */
+  collectGarbage({ dryRun, signal }: GarbageOptions): Promise<Collected> {
+    return whileNobodyAdds(this.directory, async () => {
+      const collector = new GarbageCollector(this.#database, join(this.directory, storeFiles.packs))
+      for (const { imageId } of this.images()) {
+        collector.need(imageId, await readManifest(imageId, sourceOf(this), signal))
+      }
+      const garbage = collector.found()
+      if (dryRun === true) return { ...garbage, bytesKept: 0 }
+      return { ...garbage, bytesKept: await collector.throwAway() }
+    })
+  }
+
+  /** See UsedTickets.use. */
+  useTicket(nonce: Uint8Array, use: TicketUse): boolean {
+    return this.#asked(() => new UsedTickets(this.#database).use(nonce, use))
   }
 
   readSecret(name: string): Promise<Uint8Array | undefined> {

@@ -25,7 +25,9 @@ export class BlockWriter {
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       this.#block ??= this.#pool.take()
-      const taken = bytes.subarray(at, at + this.#block.length - this.#filled)
+      const room = this.#block.length - this.#filled
+      // Nearly all that is written fits: a view of all of it would be garbage a message.
+      const taken = at === 0 && bytes.length <= room ? bytes : bytes.subarray(at, at + room)
       this.#block.set(taken, this.#filled)
       this.#filled += taken.length
       at += taken.length

@@ -3,7 +3,7 @@ import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
 import { lpStream } from '@libp2p/utils'
 import { BootswarmError, limits } from '../base/index.ts'
 import { openCertificate } from './certificate.ts'
-import type { Ticket } from './ticket.ts'
+import { bindingOf, type Binding, type Ticket } from './ticket.ts'
 import { protocolVersion } from './wire.ts'
 
 // How a machine that holds a ticket gets its certificate, in three messages on a stream of its own
@@ -15,6 +15,7 @@ export interface EnrolmentRequest {
   readonly name: string
   readonly expiresMs: number
   readonly secret: Uint8Array
+  readonly bound?: Binding
 }
 
 /** Resolves to the new certificate, or throws with the one line that the machine shall show. */
@@ -37,12 +38,13 @@ export async function askToEnrol(
   if (seed.role !== 'seed') {
     throw new BootswarmError('ERR_PEER_UNTRUSTED', `peer ${seedId} is no seed of this lab`)
   }
-  const ask = { name, expires: ticket.expiresMs, secret: ticket.secret }
+  const ask = { name, expires: ticket.expiresMs, secret: ticket.secret, ...ticket.bound }
   await messages.write(encodeCbor(ask), { signal })
   const answer = decode(await messages.read({ signal }))
   await stream.close({ signal })
   if (typeof answer.error === 'string') {
-    throw new BootswarmError('ERR_TICKET_INVALID', answer.error.slice(0, 500))
+    const code = answer.code === 'ERR_TICKET_USED' ? 'ERR_TICKET_USED' : 'ERR_TICKET_INVALID'
+    throw new BootswarmError(code, answer.error.slice(0, 500))
   }
   return bytesOf(answer.certificate)
 }
@@ -56,10 +58,12 @@ export async function answerEnrolment(
   const signal = AbortSignal.timeout(limits.enrolMs)
   const messages = lpStream(stream, { maxDataLength: messageBytesMax })
   await messages.write(encodeCbor({ version: protocolVersion, certificate }), { signal })
-  const { name, expires, secret } = decode(await messages.read({ signal }))
-  if (typeof name !== 'string' || typeof expires !== 'number') throw malformed()
+  const fields = decode(await messages.read({ signal }))
+  const { name, expires, secret } = fields
+  const bound = bindingOf(fields)
+  if (typeof name !== 'string' || typeof expires !== 'number' || bound === null) throw malformed()
   const peerId = connection.remotePeer.toString()
-  const request = { peerId, name, expiresMs: expires, secret: bytesOf(secret) }
+  const request = { peerId, name, expiresMs: expires, secret: bytesOf(secret), bound }
   await messages.write(encodeCbor(answerOf(request, enrol)), { signal })
   await stream.close({ signal })
 }
@@ -67,11 +71,11 @@ export async function answerEnrolment(
 function answerOf(
   request: EnrolmentRequest,
   enrol: Enroller
-): { certificate: Uint8Array } | { error: string } {
+): { certificate: Uint8Array } | { error: string; code: string } {
   try {
     return { certificate: enrol(request) }
   } catch (error) {
-    if (error instanceof BootswarmError) return { error: error.message }
+    if (error instanceof BootswarmError) return { error: error.message, code: error.code }
     throw error
   }
 }

@@ -4,11 +4,13 @@ import { BlockPool } from './block-pool.ts'
 import { BlockWriter } from './block-writer.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
-import { encodeMessage, encodeSegmentHead, type Message } from './wire.ts'
+import { encodeMessage, encodeSegmentHead, segmentHeadBytes, type Message } from './wire.ts'
 
 /** What yamux puts before each of its frames: with it, a block of ours fills one write. */
 const yamuxHeadBytes = 12
 const blocks = new BlockPool(limits.writeBlockBytes - yamuxHeadBytes)
+/** What is written is copied at once, so one head serves all segments. */
+const segmentHead = Buffer.alloc(segmentHeadBytes)
 
 export interface LinkHandlers {
   onMessage(message: Message): void
@@ -115,7 +117,7 @@ export class Link {
 
   /** Check `writable` first: segments are what may be held back. `bytes` are copied. */
   sendSegment(request: number, bytes: Uint8Array): void {
-    this.#write(encodeSegmentHead(request, bytes.length))
+    this.#write(encodeSegmentHead(request, bytes.length, segmentHead))
     this.#write(bytes)
   }
 

@@ -3,6 +3,7 @@ import {
   decodeMessage,
   decodeSegmentHead,
   lengthBytes,
+  readU32,
   segmentHeadBytes,
   type Message
 } from './wire.ts'
@@ -26,29 +27,30 @@ export class MessageReader {
 
   /** Throws ERR_PEER_PROTOCOL; the stream is of no use afterwards. */
   *push(bytes: Uint8Array): Generator<Message> {
-    let rest = bytes
-    while (rest.length > 0) {
+    let at = 0
+    while (at < bytes.length) {
       if (this.#segmentLeft > 0) {
-        const part = rest.subarray(0, this.#segmentLeft)
+        const part = partOf(bytes, at, at + this.#segmentLeft)
         this.#segmentLeft -= part.length
-        rest = rest.subarray(part.length)
+        at += part.length
         yield { type: 'segment', request: this.#segmentRequest, bytes: part }
         continue
       }
-      const whole = this.#headFilled === 0 ? wholeMessage(rest) : undefined
-      if (whole !== undefined) {
-        rest = rest.subarray(lengthBytes + whole.length)
+      const end = this.#headFilled === 0 ? endOfMessage(bytes, at) : undefined
+      if (end !== undefined) {
+        const whole = bytes.subarray(at + lengthBytes, end)
+        at = end
         yield decodeMessage(whole)
         continue
       }
-      const begun = this.#headFilled === 0 ? decodeSegmentHead(rest) : undefined
+      const begun = this.#headFilled === 0 ? decodeSegmentHead(bytes, at) : undefined
       if (begun !== undefined) {
         this.#segmentRequest = begun.request
         this.#segmentLeft = begun.length
-        rest = rest.subarray(segmentHeadBytes)
+        at += segmentHeadBytes
         continue
       }
-      rest = rest.subarray(this.#keep(rest))
+      at += this.#keep(bytes.subarray(at))
       const body = this.#body
       if (body === undefined || this.#bodyFilled < body.length) continue
       this.#headFilled = 0
@@ -76,17 +78,22 @@ export class MessageReader {
   }
 }
 
-/** The message that `bytes` begin with, if all of it is there: nearly always, and never copied. */
-function wholeMessage(bytes: Uint8Array): Uint8Array | undefined {
-  if (bytes.length < lengthBytes) return undefined
-  const end = lengthBytes + checkedLength(bytes)
-  return bytes.length < end ? undefined : bytes.subarray(lengthBytes, end)
+/** Where the message that begins at `at` ends, if all of it is there: nearly always, and never copied. */
+function endOfMessage(bytes: Uint8Array, at: number): number | undefined {
+  if (bytes.length < at + lengthBytes) return undefined
+  const end = at + lengthBytes + checkedLength(bytes, at)
+  return bytes.length < end ? undefined : end
 }
 
-function checkedLength(head: Uint8Array): number {
-  const length = new DataView(head.buffer, head.byteOffset, lengthBytes).getUint32(0)
+function checkedLength(head: Uint8Array, at = 0): number {
+  const length = readU32(head, at)
   if (length === 0 || length > limits.messageBytesMax) {
     throw new BootswarmError('ERR_PEER_PROTOCOL', `a peer announced a message of ${length} bytes`)
   }
   return length
+}
+
+/** As `subarray`, which makes garbage also where it gives back all of it. */
+function partOf(bytes: Uint8Array, at: number, end: number): Uint8Array {
+  return at === 0 && end >= bytes.length ? bytes : bytes.subarray(at, end)
 }

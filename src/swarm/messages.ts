@@ -22,6 +22,11 @@ export interface MachineReport {
   readonly rate: number
   readonly bytesFromSeed: number
   readonly bytesFromPeers: number
+  /** Its hardware addresses and SMBIOS UUID, as parseMachineId writes them. */
+  readonly ids?: readonly string[]
+  /** Where other machines may load what they boot from it, `http://HOST:PORT`, and which files. */
+  readonly bootUrls?: readonly string[]
+  readonly bootFiles?: readonly string[]
 }
 
 export type Message =
@@ -83,3 +88,5 @@ export type Message =
   /** An empty `release` says that no such image is known. */
   | { readonly type: 'release'; readonly request: number; readonly release: Uint8Array }
   | { readonly type: 'report'; readonly report: MachineReport }
+  /** To seeds: the disk is whole and verified; see completion-report.ts. */
+  | { readonly type: 'completion'; readonly signed: Uint8Array }

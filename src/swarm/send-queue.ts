@@ -61,8 +61,10 @@ export class SendQueue {
         if (!link.writable && wanted !== 'urgent') continue
         const upload = first(line)
         if (upload === undefined || !link.writable) continue
-        lines.delete(link)
-        lines.set(link, line)
+        if (lines.size > 1) {
+          lines.delete(link)
+          lines.set(link, line)
+        }
         return upload
       }
     }

@@ -1,8 +1,8 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
 import { multiaddr } from '@multiformats/multiaddr'
 import { base64url } from 'multiformats/bases/base64'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, parseMachineId } from '../base/index.ts'
 
 /** One string that lets a machine join a lab: `bootswarm<version>-<base64url of dag-cbor + check>`. */
 export interface Ticket {
@@ -14,19 +14,31 @@ export interface Ticket {
   readonly expiresMs: number
   /** 32 bytes that prove to a seed that it (or a brother) gave this ticket out. */
   readonly secret: Uint8Array
+  /** Absent where any number of machines may use it. */
+  readonly bound?: Binding
+}
+
+/** What makes a ticket one machine's, for one time: such a ticket may stand where others can read it. */
+export interface Binding {
+  /** A hardware address or SMBIOS UUID, as parseMachineId writes it. */
+  readonly machine: string
+  /** 16 random bytes: two tickets of the same machine and time are two. */
+  readonly nonce: Uint8Array
 }
 
 const formatVersion = 1
 const checkBytes = 4
 const textLengthMax = 8192
 const seedsMax = 32
+const nonceBytes = 16
 
 export function encodeTicket(ticket: Ticket): string {
   const payload = encodeCbor({
     lab: ticket.labKey,
     seeds: [...ticket.seeds],
     expires: ticket.expiresMs,
-    secret: ticket.secret
+    secret: ticket.secret,
+    ...(ticket.bound && { machine: ticket.bound.machine, nonce: ticket.bound.nonce })
   })
   const bytes = Buffer.concat([payload, checkOf(payload)])
   return `bootswarm${formatVersion}-${base64url.baseEncode(bytes)}`
@@ -58,16 +70,37 @@ export function decodeTicket(text: string): Ticket {
  * The secret of a ticket that expires then, made from the store's enrolment secret, so that a seed
  * knows its tickets again without keeping them.
  */
-export function ticketSecret(enrolSecret: Uint8Array, expiresMs: number): Uint8Array {
-  return createHmac('sha256', enrolSecret).update(`bootswarm ticket v1 ${expiresMs}`).digest()
+export function ticketSecret(
+  enrolSecret: Uint8Array,
+  expiresMs: number,
+  bound?: Binding
+): Uint8Array {
+  const whose = bound && ` ${bound.machine} ${Buffer.from(bound.nonce).toString('hex')}`
+  return createHmac('sha256', enrolSecret)
+    .update(`bootswarm ticket v1 ${expiresMs}${whose ?? ''}`)
+    .digest()
+}
+
+export function newBinding(machine: string): Binding {
+  return { machine, nonce: randomBytes(nonceBytes) }
+}
+
+/** Of a ticket or an enrolment: undefined where there is none, and null where there is a bad one. */
+export function bindingOf(fields: Record<string, unknown>): Binding | undefined | null {
+  const { machine, nonce } = fields
+  if (machine === undefined && nonce === undefined) return undefined
+  if (typeof machine !== 'string' || parseMachineId(machine) !== machine) return null
+  if (!(nonce instanceof Uint8Array) || nonce.length !== nonceBytes) return null
+  return { machine, nonce }
 }
 
 export function isTicketSecret(
   enrolSecret: Uint8Array,
   expiresMs: number,
-  secret: Uint8Array
+  secret: Uint8Array,
+  bound?: Binding
 ): boolean {
-  const expected = ticketSecret(enrolSecret, expiresMs)
+  const expected = ticketSecret(enrolSecret, expiresMs, bound)
   return secret.length === expected.length && timingSafeEqual(expected, secret)
 }
 
@@ -80,7 +113,8 @@ function decodeBody(body: string): Buffer {
 }
 
 function validate(payload: Uint8Array): Ticket {
-  const { lab, seeds, expires, secret } = decodeFields(payload)
+  const fields = decodeFields(payload)
+  const { lab, seeds, expires, secret } = fields
   if (!(lab instanceof Uint8Array) || lab.length !== 32) throw invalid('it has no lab key')
   if (!(secret instanceof Uint8Array) || secret.length !== 32) throw invalid('it has no secret')
   if (typeof expires !== 'number' || !Number.isSafeInteger(expires))
@@ -88,7 +122,10 @@ function validate(payload: Uint8Array): Ticket {
   if (!Array.isArray(seeds) || seeds.length > seedsMax) {
     throw invalid('it names no seeds')
   }
-  return { labKey: lab, seeds: seeds.map(seedAddress), expiresMs: expires, secret }
+  const bound = bindingOf(fields)
+  if (bound === null) throw invalid('it is for a machine that cannot be')
+  const ticket = { labKey: lab, seeds: seeds.map(seedAddress), expiresMs: expires, secret }
+  return bound === undefined ? ticket : { ...ticket, bound }
 }
 
 function decodeFields(payload: Uint8Array): Record<string, unknown> {

@@ -338,7 +338,7 @@ export class Uploads {
       this.#init.window?.began(link.peerId, request, frame.bytes.length, now)
     } else this.#init.window?.moved(link.peerId, request, now)
     if (upload.class === 'urgent') this.#init.window?.urgent(now)
-    const segment = frame.bytes.subarray(upload.offset, upload.offset + limits.segmentBytes)
+    const segment = frame.bytes.subarray(upload.offset, upload.offset + this.#segmentBytes(now))
     link.sendSegment(request, segment)
     this.#pace.passed(segment.length, now)
     upload.offset += segment.length
@@ -348,6 +348,10 @@ export class Uploads {
       this.#init.policy.sent(link.peerId, id, now)
     }
     return segment.length
+  }
+
+  #segmentBytes(now: number): number {
+    return this.#init.window?.segmentBytes?.(now) ?? limits.segmentBytes
   }
 
   #add(upload: Upload): void {

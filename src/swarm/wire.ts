@@ -1,22 +1,28 @@
-import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
-import { BootswarmError, limits, requestClasses, type ChunkId } from '../base/index.ts'
-import { isLocation } from './place.ts'
-import { refusalReasons, type MachineReport, type Message, type PeerAddress } from './messages.ts'
+import { encode as encodeCbor } from '@ipld/dag-cbor'
+import { limits, requestClasses } from '../base/index.ts'
+import { refusalReasons, type Message } from './messages.ts'
+import {
+  cbor,
+  digest,
+  digestBytes,
+  flag,
+  malformed,
+  pick,
+  stringBytesMax,
+  strings,
+  u32
+} from './wire-fields.ts'
+import { decodeHello, decodePeers, decodeReport, plainPeers } from './wire-maps.ts'
 
 export * from './messages.ts'
+export { protocolVersion } from './wire-maps.ts'
 
 // Every byte that two peers exchange, and nothing else: no sockets here. Tables: docs/swarm-wire.md.
 // A message is u32 length, u8 type, body; the length counts type and body. Integers are big-endian.
 
 export const peerProtocol = '/bootswarm/peer'
 export const enrolProtocol = '/bootswarm/enrol'
-/** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 2
-
 export const lengthBytes = 4
-const digestBytes = 32
-const stringBytesMax = 512
-const peersMax = 64
 
 type MessageType = Message['type']
 
@@ -44,7 +50,8 @@ const typeNumbers = {
   give: 21,
   got: 22,
   read: 23,
-  seeds: 24
+  seeds: 24,
+  completion: 25
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -69,26 +76,35 @@ export function encodeMessage(message: Message): Uint8Array {
 export const segmentHeadBytes = lengthBytes + 1 + 4
 
 /** The head of a segment; its bytes follow untouched, so that they need not be copied. */
-export function encodeSegmentHead(request: number, length: number): Uint8Array {
-  const head = Buffer.allocUnsafe(segmentHeadBytes)
+export function encodeSegmentHead(
+  request: number,
+  length: number,
+  head: Buffer = Buffer.allocUnsafe(segmentHeadBytes)
+): Uint8Array {
   head.writeUInt32BE(1 + 4 + length, 0)
   head[lengthBytes] = typeNumbers.segment
   head.writeUInt32BE(request, lengthBytes + 1)
   return head
 }
 
-/** What `bytes` say that follows them, if they begin with a whole head of a segment. */
+/** What the head of a segment says that follows it, if a whole one stands at `at`. */
 export function decodeSegmentHead(
-  bytes: Uint8Array
+  bytes: Uint8Array,
+  at = 0
 ): { readonly request: number; readonly length: number } | undefined {
-  if (bytes.length < segmentHeadBytes || bytes[lengthBytes] !== typeNumbers.segment)
-    return undefined
-  const head = new DataView(bytes.buffer, bytes.byteOffset, segmentHeadBytes)
-  const length = head.getUint32(0) - (segmentHeadBytes - lengthBytes)
-  if (length < 1 || length > limits.segmentBytes) {
+  if (bytes.length < at + segmentHeadBytes) return undefined
+  if (bytes[at + lengthBytes] !== typeNumbers.segment) return undefined
+  const length = readU32(bytes, at) - (segmentHeadBytes - lengthBytes)
+  if (length < 1 || length > limits.segmentBytesMax) {
     throw malformed(`a segment announces ${length} bytes`)
   }
-  return { request: head.getUint32(lengthBytes + 1), length }
+  return { request: readU32(bytes, at + lengthBytes + 1), length }
+}
+
+/** Without a view of its own: messages are read by the hundred thousand. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16)
+  return (high | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
 }
 
 /** `bytes` is one message without its length. Throws ERR_PEER_PROTOCOL for anything malformed. */
@@ -162,6 +178,8 @@ function encodeBody(message: Message): Uint8Array {
       return Buffer.concat([u32(message.request), message.release])
     case 'report':
       return encodeCbor({ ...message.report })
+    case 'completion':
+      return message.signed
   }
 }
 
@@ -208,7 +226,7 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     }
   },
   segment(body) {
-    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytes)
+    expectLengthBetween('segment', body, 5, 4 + limits.segmentBytesMax)
     return { type: 'segment', request: body.readUInt32BE(0), bytes: body.subarray(4) }
   },
   refuse(body) {
@@ -265,7 +283,11 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     expectLengthBetween('release', body, 4, 4 + limits.releaseBytesMax)
     return { type: 'release', request: body.readUInt32BE(0), release: body.subarray(4) }
   },
-  report: body => ({ type: 'report', report: decodeReport(body) })
+  report: body => ({ type: 'report', report: decodeReport(body) }),
+  completion(body) {
+    expectLengthBetween('completion', body, 1, limits.completionBytesMax)
+    return { type: 'completion', signed: body }
+  }
 }
 
 function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[] {
@@ -276,103 +298,6 @@ function decodeItems(type: 'have' | 'have-not' | 'read', body: Buffer): number[]
   return items
 }
 
-function decodeHello(body: Buffer): Message {
-  const fields = cborMap(body, 'hello')
-  const { version, certificate, listen, location } = fields
-  // The version alone must stay readable for ever: it tells a stranger which side to upgrade.
-  if (!isCount(version)) throw malformed('a hello has no version')
-  if (version !== protocolVersion) {
-    return { type: 'hello', version, certificate: new Uint8Array(), listen: [] }
-  }
-  if (!(certificate instanceof Uint8Array)) throw malformed('a hello has no certificate')
-  const isPlace = typeof location === 'string' && isLocation(location)
-  if (location !== undefined && !isPlace) throw malformed('a hello has a malformed location')
-  const addresses = strings(listen, 'listen addresses')
-  return {
-    type: 'hello',
-    version,
-    certificate,
-    listen: addresses,
-    ...(isPlace ? { location } : {})
-  }
-}
-
-function decodePeers(bytes: Uint8Array): PeerAddress[] {
-  const list = cbor(bytes, 'peer list')
-  if (!Array.isArray(list) || list.length > peersMax) throw malformed('a peer list is malformed')
-  return list.map((entry: unknown) => {
-    if (!Array.isArray(entry) || entry.length !== 2) throw malformed('a peer is not a pair')
-    const [peerId, addresses] = entry as [unknown, unknown]
-    if (!isShortString(peerId)) throw malformed('a peer has no id')
-    return { peerId, addresses: strings(addresses, 'peer addresses') }
-  })
-}
-
-function decodeReport(body: Buffer): MachineReport {
-  const fields = cborMap(body, 'report')
-  const { state, imageId, present, rate, bytesFromSeed, bytesFromPeers } = fields
-  if (!isShortString(state) || typeof imageId !== 'string' || !/^[0-9a-f]{64}$/.test(imageId)) {
-    throw malformed('a report is malformed')
-  }
-  const numbers = { present, rate, bytesFromSeed, bytesFromPeers }
-  for (const [name, value] of Object.entries(numbers)) {
-    if (typeof value !== 'number' || !(value >= 0)) throw malformed(`a report has a bad ${name}`)
-    if (name === 'present' && value > 1) throw malformed('a report has more than all present')
-  }
-  return { state, imageId, ...(numbers as Record<keyof typeof numbers, number>) }
-}
-
-function plainPeers(peers: readonly PeerAddress[]): [string, string[]][] {
-  return peers.map(peer => [peer.peerId, [...peer.addresses]])
-}
-
-function cbor(bytes: Uint8Array, what: string): unknown {
-  try {
-    return decodeCbor(bytes)
-  } catch (cause) {
-    throw malformed(`a ${what} is not dag-cbor`, cause)
-  }
-}
-
-function cborMap(bytes: Uint8Array, what: string): Record<string, unknown> {
-  const value = cbor(bytes, what)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed(`a ${what} is not a map`)
-  }
-  return value as Record<string, unknown>
-}
-
-function strings(value: unknown, what: string): string[] {
-  const most = limits.addressesPerPeerMax
-  if (!Array.isArray(value) || value.length > most || !value.every(isShortString)) {
-    throw malformed(`${what} are not a short list of strings`)
-  }
-  return value
-}
-
-function isShortString(value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && Buffer.byteLength(value) <= stringBytesMax
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-}
-
-function digest(body: Buffer, at: number): ChunkId {
-  return body.toString('hex', at, at + digestBytes)
-}
-
-function flag(byte: number | undefined): boolean {
-  if (byte !== 0 && byte !== 1) throw malformed('a flag is neither 0 nor 1')
-  return byte === 1
-}
-
-function pick<T>(choices: readonly T[], index: number | undefined, what: string): T {
-  const choice = choices[index ?? -1]
-  if (choice === undefined) throw malformed(`${what} ${index} is unknown`)
-  return choice
-}
-
 function expectLength(type: MessageType, body: Buffer, length: number): void {
   expectLengthBetween(type, body, length, length)
 }
@@ -381,16 +306,4 @@ function expectLengthBetween(type: MessageType, body: Buffer, least: number, mos
   if (body.length < least || body.length > most) {
     throw malformed(`a ${type} has ${body.length} bytes`)
   }
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.allocUnsafe(4)
-  bytes.writeUInt32BE(value, 0)
-  return bytes
-}
-
-function malformed(why: string, cause?: unknown): BootswarmError {
-  return new BootswarmError('ERR_PEER_PROTOCOL', `a peer sent a malformed message: ${why}`, {
-    cause
-  })
 }

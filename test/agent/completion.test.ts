@@ -15,6 +15,12 @@ async function completing(t: ExecutionContext) {
     logger: silentLogger,
     signal: new AbortController().signal,
     onPresent: () => told.push('present'),
+    onVerified: ({ verifiedBytes }) => {
+      told.push(`verified ${verifiedBytes}`)
+      // What is said has to be kept first: a crash in between must not leave a disk that said nothing.
+      if (parts.disk.markedComplete) told.push('too late')
+      return Promise.resolve()
+    },
     onComplete: report => told.push(report === undefined ? 'known to be complete' : 'complete'),
     onBad: position => bad.push(position)
   })
@@ -43,7 +49,7 @@ test('nothing is said before everything is here; then present, verified, complet
   t.is(completion.state, 'verifying')
   await Promise.all(checks)
   await completion.check()
-  t.deepEqual(told, ['present', 'complete'])
+  t.deepEqual(told, ['present', `verified ${disk.size}`, 'complete'])
   t.is(completion.state, 'complete')
   t.true(disk.markedComplete)
 })
@@ -66,7 +72,7 @@ test('what does not match is fetched again', async t => {
   t.true(disk.needs(1))
   await disk.place(1, chunkBytes(1))
   await completion.check()
-  t.deepEqual(told, ['present', 'complete'], 'present is said once')
+  t.deepEqual(told, ['present', `verified ${disk.size}`, 'complete'], 'present is said once')
 })
 
 test('a disk that never comes right is given up', async t => {

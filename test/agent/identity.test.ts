@@ -14,14 +14,17 @@ test('an identity is read back as it was kept', t => {
   const identity = {
     ...newIdentity(),
     certificate: Buffer.from('a certificate'),
-    peers: [peer(1), peer(2)]
+    peers: [peer(1), peer(2)],
+    completion: Buffer.from('a report')
   }
   const read = decodeIdentity(encodeIdentity(identity))
   t.deepEqual(read?.key.seed, identity.key.seed)
   t.is(read === undefined ? '' : peerIdOf(read.key), peerIdOf(identity.key))
   t.true(identity.certificate.equals(read?.certificate ?? new Uint8Array()))
   t.deepEqual(read?.peers, identity.peers)
-  t.is(decodeIdentity(encodeIdentity(newIdentity()))?.certificate, undefined)
+  t.true(identity.completion.equals(read?.completion ?? new Uint8Array()))
+  const fresh = decodeIdentity(encodeIdentity(newIdentity()))
+  t.deepEqual([fresh?.certificate, fresh?.completion], [undefined, undefined])
 })
 
 test('every new machine has a key of its own', t => {

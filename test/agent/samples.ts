@@ -69,5 +69,6 @@ export async function openFrames(t: ExecutionContext) {
     standing: item => (promised.has(item) ? 'promised' : 'absent'),
     onRotten: position => rotten.push(position)
   })
+  t.teardown(() => frames.close())
   return { ...parts, relay, promised, rotten, frames }
 }

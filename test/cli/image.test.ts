@@ -281,3 +281,31 @@ test('an unexpected error is one line, its stack for those who debug', async t =
   const debug = await runBootswarm(t, args, { env: { BOOTSWARM_LOG: 'debug' } })
   t.regex(debug.stderr, /\n {4}at /)
 })
+
+test('diff says what a new version costs; remove and gc give the old one back', async t => {
+  const { path, image, cid } = await imported(t)
+  const changed = Buffer.concat([bytes.subarray(0, 4 * chunkSize), noise(2 * chunkSize, 77)])
+  await writeFile(path('changed'), changed)
+  const again = ['import', path('changed'), '--name', 'debian:13', '--chunk-size', '16K']
+  t.is((await image(...again)).code, 0)
+
+  const diff = lastObject((await image('diff', 'debian:12', 'debian:13', '--json')).stdout)
+  t.like(diff, { event: 'diff', from: cid, chunks: 6, changed: 2, zeroed: 0, moved: 0, added: 2 })
+  t.true(Number(diff.addedBytes) >= 2 * chunkSize)
+  t.regex((await image('diff', 'debian:13', cid)).stdout, /to fetch +2, /)
+
+  t.is((await image('remove', cid)).code, 1)
+  // One of two is misspelt: neither is removed.
+  t.is((await image('remove', 'debian:12', 'debian:14')).code, 1)
+  t.true((await image('list')).stdout.includes(cid))
+  const removed = lastObject((await image('remove', 'debian:12', '--json')).stdout)
+  t.deepEqual(removed, { event: 'removed', name: 'debian:12', cid, imageRemoved: true })
+  t.is((await image('show', cid)).code, 1)
+
+  t.regex((await image('gc', '--dry-run')).stdout, /no image needs \d+ chunks/)
+  const collected = lastObject((await image('gc', '--json')).stdout)
+  t.like(collected, { event: 'collected', dryRun: false, bytesKept: 0 })
+  t.true(Number(collected.chunks) > 0)
+  t.regex((await image('gc')).stdout, /every chunk of the store is needed/)
+  t.is((await image('verify')).code, 0)
+})

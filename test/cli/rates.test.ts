@@ -1,5 +1,5 @@
 import test from 'ava'
-import { rateOf, readRates } from '../../src/cli/rates.ts'
+import { diskRateOf, rateOf, readRates } from '../../src/cli/rates.ts'
 import { throwsWith } from '../helpers/errors.ts'
 
 test('a rate is bytes a second, with decimal or binary units', t => {
@@ -15,4 +15,17 @@ test('what is no rate, or too small to live on, is refused by the name of its op
     t.regex(error.message, /^--download-rate/, text)
   }
   t.deepEqual(readRates({}), { uploadRate: undefined, downloadRate: undefined })
+})
+
+test('the rate of the background is written as the others, and may be as low as one likes', t => {
+  t.is(diskRateOf('--background-rate', undefined), undefined)
+  for (const [text, rate] of Object.entries({
+    '20M': 20e6,
+    '20MiB': 20 * 2 ** 20,
+    '32K': 32_000
+  })) {
+    t.is(diskRateOf('--background-rate', text), rate, text)
+  }
+  const error = throwsWith(t, 'ERR_USAGE', () => diskRateOf('--background-rate', '0'))
+  t.regex(error.message, /^--background-rate/)
 })

@@ -27,10 +27,12 @@ test('a machine is listed from when it joins, as it last reported', t => {
   machines.joined('a', 'pc-1')
   const joined = { name: 'pc-1', peerId: 'a', state: 'connected', image: '', present: 0, rate: 0 }
   const bytes = { bytesFromSeed: 0, bytesFromPeers: 0 }
-  t.deepEqual(machines.list(), [{ ...joined, ...bytes, seenSecondsAgo: 0 }])
+  t.deepEqual(machines.list(), [{ ...joined, ...bytes, seenSecondsAgo: 0, completion: null }])
   machines.reported('a', report)
   pass(4_400)
-  t.deepEqual(machines.list(), [{ name: 'pc-1', peerId: 'a', ...report, seenSecondsAgo: 4 }])
+  t.deepEqual(machines.list(), [
+    { name: 'pc-1', peerId: 'a', ...report, seenSecondsAgo: 4, completion: null }
+  ])
 })
 
 test('a machine that has left keeps its progress and has no rate', t => {
@@ -52,6 +54,39 @@ test('who has not joined is not listed, whatever it reports', t => {
   machines.reported('a', report)
   machines.left('a')
   t.deepEqual(machines.list(), [])
+})
+
+const completion = {
+  image: 'bafy',
+  verifiedBytes: 100,
+  machineWrittenBytes: 20,
+  unverifiableBytes: 3,
+  seconds: 34.5,
+  bytesFromSeed: 40,
+  bytesFromPeers: 30,
+  bytesLocal: 10,
+  receivedMs: 5
+}
+
+test('what a machine reported of its complete disk stays, whatever it does afterwards', t => {
+  const { machines } = machinesAt()
+  machines.completed('a', completion)
+  t.deepEqual(machines.list(), [], 'who has not joined is not listed')
+  machines.joined('a', 'pc-1')
+  machines.completed('a', completion)
+  machines.reported('a', report)
+  machines.left('a')
+  machines.joined('a', 'pc-1')
+  t.deepEqual(machines.list()[0]?.completion, completion)
+})
+
+test('a machine that reported in an earlier run of the seed is gone until it joins', t => {
+  const { machines } = machinesAt()
+  machines.recall('a', 'pc-1', completion, 60_000)
+  t.like(machines.list()[0], { state: 'gone', image: 'bafy', present: 1, bytesFromPeers: 30 })
+  t.like(machines.list()[0], { name: 'pc-1', seenSecondsAgo: 60, completion })
+  machines.joined('a', 'pc-2')
+  t.like(machines.list()[0], { name: 'pc-2', state: 'connected', seenSecondsAgo: 0, completion })
 })
 
 test('the machine that has been gone longest makes room, never one that is here', t => {
@@ -96,4 +131,17 @@ test('after any events each machine is listed once, gone exactly if it left last
       )
     })
   )
+})
+
+test('with which image a disk was complete is remembered until another one goes onto it', t => {
+  const { machines } = machinesAt()
+  machines.joined('a', 'pc-1')
+  machines.reported('a', { ...report, state: 'complete' })
+  machines.left('a')
+  t.is(machines.list()[0]?.completeWith, 'bafy')
+  machines.joined('a', 'pc-1')
+  machines.reported('a', { ...report, state: 'verifying' })
+  t.is(machines.list()[0]?.completeWith, 'bafy')
+  machines.reported('a', { ...report, image: 'bafz' })
+  t.is(machines.list()[0]?.completeWith, undefined)
 })

@@ -1,4 +1,5 @@
 import test from 'ava'
+import { limits } from '../../src/base/index.ts'
 import { SendWindow } from '../../src/scheduler/send-window.ts'
 
 const KiB = 1024
@@ -52,6 +53,25 @@ test('a quick line has a wider window', t => {
   t.true(begins(window, 'c', 1, 210))
   window.began('c', 1, 3 * 1024 * KiB, 210)
   t.false(begins(window, 'd', 1, 210))
+})
+
+test('segments are larger on a quick line, and not while somebody reads', t => {
+  const window = new SendWindow()
+  t.is(window.segmentBytes(0), limits.segmentBytes, 'nothing is known of the line')
+  for (let ms = 0; ms <= 200; ms += 1) {
+    window.began('a', ms, 65_000, ms)
+    window.began('a', 1_000 + ms, 1, ms)
+    window.ended('a', ms, ms + 1)
+  }
+  t.is(window.segmentBytes(201), limits.segmentBytes, 'just below 512 Mbit/s')
+  for (let ms = 300; ms <= 500; ms += 1) {
+    window.began('b', ms, 70_000, ms)
+    window.began('b', 1_000 + ms, 1, ms)
+    window.ended('b', ms, ms + 1)
+  }
+  t.is(window.segmentBytes(501), limits.segmentBytesMax)
+  window.urgent(502)
+  t.is(window.segmentBytes(503), limits.segmentBytes)
 })
 
 test('background stands back while somebody waits and for a while after, prefetch does not', t => {

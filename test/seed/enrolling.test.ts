@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
 import { generateSigningKey } from '../../src/base/index.ts'
 import { enrolMachine } from '../../src/seed/enrolling.ts'
-import { openCertificate, peerIdOf, ticketSecret } from '../../src/swarm/index.ts'
+import { newBinding, openCertificate, peerIdOf, ticketSecret } from '../../src/swarm/index.ts'
 import { throwsWith } from '../helpers/errors.ts'
 import { newStore } from './samples.ts'
 
@@ -54,4 +54,40 @@ test('a name that cannot be shown is refused', async t => {
   for (const name of ['', 'x'.repeat(129), 'two\nlines', '\x1b[2J']) {
     throwsWith(t, 'ERR_TICKET_INVALID', () => enrolMachine(store, { ...request, name }, nowMs))
   }
+})
+
+async function askingBound(t: ExecutionContext) {
+  const { store, request } = await asking(t)
+  const bound = newBinding('52:54:00:12:34:56')
+  const secret = ticketSecret(store.enrolSecret, expiresMs, bound)
+  return { store, request: { ...request, secret, bound } }
+}
+
+test('a ticket for one machine is used once: its machine may ask again, no other may', async t => {
+  const { store, request } = await askingBound(t)
+  t.truthy(enrolMachine(store, request, nowMs))
+  t.truthy(enrolMachine(store, request, nowMs))
+  const other = { ...request, peerId: peerIdOf(generateSigningKey()) }
+  const error = throwsWith(t, 'ERR_TICKET_USED', () => enrolMachine(store, other, nowMs))
+  t.regex(error.message, /52:54:00:12:34:56/)
+})
+
+test('a ticket for one machine is of no use to another, nor without its machine', async t => {
+  const { store, request } = await askingBound(t)
+  const { bound, ...unbound } = request
+  const refused = [
+    unbound,
+    { ...request, bound: { ...bound, machine: '52:54:00:12:34:57' } },
+    { ...request, bound: newBinding(bound.machine) }
+  ]
+  for (const wrong of refused) {
+    throwsWith(t, 'ERR_TICKET_INVALID', () => enrolMachine(store, wrong, nowMs))
+  }
+})
+
+test('a ticket that was refused has not been used', async t => {
+  const { store, request } = await askingBound(t)
+  throwsWith(t, 'ERR_TICKET_INVALID', () => enrolMachine(store, { ...request, name: '' }, nowMs))
+  const other = { ...request, peerId: peerIdOf(generateSigningKey()) }
+  t.truthy(enrolMachine(store, other, nowMs))
 })

@@ -29,8 +29,11 @@ interface Checkout {
 
 const isRoot = process.getuid?.() === 0
 const nobody = isRoot ? 65_534 : undefined
-const testPackages = ['libnbd-bin', 'python3-libnbd', 'qemu-utils', 'nbdkit', 'fio', 'shellcheck']
-const testPrograms = ['nbdinfo', 'nbdsh', 'qemu-img', 'nbdkit', 'fio', 'shellcheck']
+const testPackages = [
+  ...['libnbd-bin', 'python3-libnbd', 'qemu-utils', 'nbdkit', 'fio', 'shellcheck'],
+  ...['cpio', 'zstd']
+]
+const testPrograms = ['nbdinfo', 'nbdsh', 'qemu-img', 'nbdkit', 'fio', 'shellcheck', 'cpio', 'zstd']
 
 function lockFile(version: string): string {
   const entry = { version, optional: false }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import test from 'ava'
 import { rolesOf } from './lab-options.ts'
-import { argumentsOf, defaultOptions, optionTable, readCommandLine } from './options.ts'
+import { argumentsOf, defaultOptions, optionTable, readCommandLine, usage } from './options.ts'
 import { randomLab } from './random-lab.ts'
 
 const page = new URL('../../docs/simulator.md', import.meta.url)
@@ -13,6 +13,13 @@ test('the page lists every option with its default', async t => {
       .filter(line => /^\| `--[a-z-]+` /.test(line))
       .map(line => line.replace(/ +/g, ' '))
   t.deepEqual(rows(await readFile(page, 'utf8')), rows(optionTable()))
+})
+
+test('--help has a line for every option of the page', t => {
+  const names = (text: string): string[] =>
+    text.split('\n').flatMap(line => /^[| `]*(--[a-z][a-z-]+)/.exec(line)?.[1] ?? [])
+  t.deepEqual(names(usage()), names(optionTable()))
+  t.true(names(usage()).length > 40)
 })
 
 test('what is not given is as in the bench', t => {

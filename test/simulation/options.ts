@@ -133,19 +133,36 @@ const otherDefaults = {
 
 /** Every option with its default and its meaning, as docs/simulator.md has them. */
 export function optionTable(): string {
-  const { costs } = defaultOptions
-  const numbers = Object.entries(numberMeanings).map(([name, meaning]) => {
-    const all: Readonly<Record<string, unknown>> = { ...defaultOptions, ...costs }
-    return [name, String(all[name]), meaning] as const
-  })
-  const others = Object.entries(otherMeanings).map(
-    ([name, meaning]) => [name, otherDefaults[name as keyof typeof otherMeanings], meaning] as const
-  )
-  const rows = [...others, ...numbers].map(
+  const rows = optionRows().map(
     ([name, value, meaning]) =>
-      `| \`--${dashed(name)}\` | ${value === '' ? '' : `\`${value}\``} | ${meaning} |`
+      `| \`${name}\` | ${value === '' ? '' : `\`${value}\``} | ${meaning} |`
   )
   return ['| option | default | meaning |', '| --- | --- | --- |', ...rows].join('\n')
+}
+
+/** What --help prints. */
+export function usage(): string {
+  const rows = optionRows().map(
+    ([name, value, meaning]) =>
+      `  ${name.padEnd(24)} ${meaning}${value === '' ? '' : ` (default ${value})`}\n`
+  )
+  return `usage: npm run sim -- [options]      (docs/simulator.md)\n${rows.join('')}`
+}
+
+function optionRows(): [name: string, value: string, meaning: string][] {
+  const all: Readonly<Record<string, unknown>> = { ...defaultOptions, ...defaultOptions.costs }
+  return [
+    ...Object.entries(otherMeanings).map(([name, meaning]): [string, string, string] => [
+      `--${dashed(name)}`,
+      otherDefaults[name as keyof typeof otherMeanings],
+      meaning
+    ]),
+    ...Object.entries(numberMeanings).map(([name, meaning]): [string, string, string] => [
+      `--${dashed(name)}`,
+      String(all[name]),
+      meaning
+    ])
+  ]
 }
 
 export interface CommandLine {

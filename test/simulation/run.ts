@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { readCommandLine, type CommandLine } from './options.ts'
+import { readCommandLine, usage, type CommandLine } from './options.ts'
 import { messageTable, resultTable, type Row } from './report.ts'
 import {
   drawImage,
@@ -14,7 +14,7 @@ import { Simulation } from './simulation.ts'
 
 // npm run sim -- --agents 1,16,64 --workload copy,replay --seed 1 (docs/simulator.md)
 
-const commandLine = readCommandLine(process.argv.slice(2))
+const commandLine = commandLineOf(process.argv.slice(2))
 const image = await imageOf(commandLine)
 const heading = {
   SEED: commandLine.lab.seed,
@@ -30,6 +30,19 @@ if (commandLine.json) process.stdout.write(`${JSON.stringify({ ...heading, rows 
 else process.stdout.write(`${resultTable(rows)}\n`)
 if (commandLine.messages) for (const row of rows) process.stdout.write(`${messageTable(row)}\n`)
 process.exitCode = rows.some(({ result }) => result.violationCount > 0) ? 1 : 0
+
+function commandLineOf(args: readonly string[]): CommandLine {
+  if (args.includes('--help')) {
+    process.stdout.write(usage())
+    process.exit(0)
+  }
+  try {
+    return readCommandLine(args)
+  } catch (error) {
+    process.stderr.write(`sim: ${(error as Error).message}; --help lists the options\n`)
+    process.exit(2)
+  }
+}
 
 function runOne(workload: 'copy' | 'replay', agents: number): Row {
   const began = performance.now()

@@ -67,7 +67,7 @@ test('a segment is given as it comes, and none of it is copied', t => {
 })
 
 test('a segment of a length that it may not have is refused by its head', t => {
-  for (const length of [0, limits.segmentBytes + 1]) {
+  for (const length of [0, limits.segmentBytesMax + 1]) {
     throwsWith(t, 'ERR_PEER_PROTOCOL', () => readAll([encodeSegmentHead(1, length)]))
   }
 })

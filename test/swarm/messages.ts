@@ -21,14 +21,18 @@ const text = fc
 const addresses = fc.array(text, { maxLength: limits.addressesPerPeerMax })
 const peers = fc.array(fc.record({ peerId: text, addresses }), { maxLength: 5 })
 const amount = fc.double({ min: 0, max: 1e15, noNaN: true })
-const report: fc.Arbitrary<MachineReport> = fc.record({
+const reported = {
   state: text,
   imageId: anyId,
   present: fc.double({ min: 0, max: 1, noNaN: true }),
   rate: amount,
   bytesFromSeed: fc.maxSafeNat(),
   bytesFromPeers: fc.maxSafeNat()
-})
+}
+const report: fc.Arbitrary<MachineReport> = fc.oneof(
+  fc.record(reported),
+  fc.record({ ...reported, ids: addresses, bootUrls: addresses, bootFiles: addresses })
+)
 const items = fc.array(u32, { minLength: 1, maxLength: 50 })
 const bytes = (minLength: number, maxLength: number) =>
   fc.uint8Array({ minLength, maxLength, size: 'max' })
@@ -68,7 +72,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
     frameLength: u32,
     plainLength: u32
   }),
-  segment: message('segment', { request: u32, bytes: bytes(1, limits.segmentBytes) }),
+  segment: message('segment', { request: u32, bytes: bytes(1, limits.segmentBytesMax) }),
   refuse: message('refuse', { request: u32, reason: fc.constantFrom(...refusalReasons) }),
   redirect: message('redirect', { request: u32, to: peers }),
   interest: message('interest', { imageId: anyId, itemCount: u32 }),
@@ -90,6 +94,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   pong: message('pong', { nonce: u32 }),
   resolve: message('resolve', { request: u32, name: text }),
   release: message('release', { request: u32, release: bytes(0, limits.releaseBytesMax) }),
+  completion: message('completion', { signed: bytes(1, limits.completionBytesMax) }),
   report: message('report', { report })
 }
 
@@ -98,7 +103,7 @@ export const anyMessage = fc.oneof(...Object.values(byType))
 
 /** As large as each kind of message gets. */
 export const largestMessages: readonly Message[] = [
-  { type: 'segment', request: 1, bytes: new Uint8Array(limits.segmentBytes) },
+  { type: 'segment', request: 1, bytes: new Uint8Array(limits.segmentBytesMax) },
   {
     type: 'have',
     imageId: 'ab'.repeat(32),

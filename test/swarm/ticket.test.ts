@@ -9,6 +9,7 @@ import {
   decodeTicket,
   encodeTicket,
   isTicketSecret,
+  newBinding,
   ticketSecret,
   type Ticket
 } from '../../src/swarm/ticket.ts'
@@ -143,4 +144,41 @@ test('a seed knows the secrets of its own tickets, each with its own end', t => 
     }),
     { numRuns: 50 }
   )
+})
+
+test('a ticket for one machine gives back whose it is, and nothing malformed is taken for one', t => {
+  const bound = newBinding('52:54:00:12:34:56')
+  const opened = decodeTicket(encodeTicket({ ...ticket, bound })).bound
+  t.is(opened?.machine, bound.machine)
+  t.is(Buffer.compare(opened?.nonce ?? Buffer.of(), bound.nonce), 0)
+  t.is(decodeTicket(text).bound, undefined)
+  const { labKey: lab, seeds, expiresMs: expires, secret } = ticket
+  const { machine, nonce } = bound
+  const bad = [
+    ...[
+      { machine },
+      { nonce },
+      { machine: 'pc-1', nonce },
+      { machine: '52-54-00-12-34-56', nonce }
+    ],
+    ...[
+      { machine, nonce: nonce.subarray(1) },
+      { machine: 7, nonce }
+    ]
+  ]
+  for (const wrong of bad) {
+    const fields = { lab, seeds, expires, secret, ...wrong }
+    throwsWith(t, 'ERR_TICKET_INVALID', () => decodeTicket(withFields(fields)))
+  }
+})
+
+test("a bound ticket's secret is of its machine, and of that one ticket", t => {
+  const own = new Uint8Array(32).fill(1)
+  const bound = newBinding('52:54:00:12:34:56')
+  const secret = ticketSecret(own, 5, bound)
+  t.true(isTicketSecret(own, 5, secret, bound))
+  t.false(isTicketSecret(own, 5, secret))
+  t.false(isTicketSecret(own, 5, secret, newBinding(bound.machine)))
+  t.false(isTicketSecret(own, 5, secret, { ...bound, machine: '52:54:00:12:34:57' }))
+  t.false(isTicketSecret(own, 5, ticketSecret(own, 5), bound))
 })

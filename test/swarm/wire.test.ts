@@ -135,7 +135,7 @@ test('messages of a fixed length have no other', t => {
 
 test('messages of any length are bounded on both sides', t => {
   const bounds: readonly [type: number, least: number, most: number, step: number][] = [
-    [6, 5, 4 + limits.segmentBytes, 1],
+    [6, 5, 4 + limits.segmentBytesMax, 1],
     [11, 37, 36 + haveMapBytesMax, 1],
     [12, 36, 32 + 4 * haveItemsMax, 4],
     [13, 36, 32 + 4 * haveItemsMax, 4],

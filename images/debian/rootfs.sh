@@ -1,13 +1,14 @@
 #!/bin/sh
-# rootfs.sh OUTPUT_DIRECTORY: makes rootfs.tar and packages.txt there, out of Debian's packages (the only step that needs
-# the network). The same recipe and the same versions of the packages give the same bytes.
+# rootfs.sh RECIPE_DIRECTORY OUTPUT_DIRECTORY: makes rootfs.tar and packages.txt in the second, out of Debian's packages (the
+# only step that needs the network). The same recipe and the same versions of the packages give the same bytes.
 set -eu
 
 here=$(dirname "$(readlink -f "$0")")
-directory=$(readlink -f "$1")
+RECIPE=$(readlink -f "$1")
+directory=$(readlink -f "$2")
 # shellcheck source=images/debian-12/recipe.env
-. "$here/recipe.env"
-export SOURCE_DATE_EPOCH PACKAGES_LIST="$directory/packages.txt"
+. "$RECIPE/recipe.env"
+export RECIPE SOURCE_DATE_EPOCH PACKAGES_LIST="$directory/packages.txt"
 
 # This host's own mirror, in apt's one-line form. apt knows the targets of its sources only after an update.
 list_sources() {
@@ -36,12 +37,8 @@ list_apt_options >"$options"
 set -- "$SUITE" "$directory/rootfs.tar"
 if [ -s "$sources" ]; then set -- "$@" "$sources"; fi
 
-# Said before the initramfs is made, which holds fsck only for the types of file systems that it is told.
-# shellcheck disable=SC2016  # mmdebstrap gives the hook its $1
-tell_initramfs='conf=$1/etc/initramfs-tools/conf.d && mkdir -p "$conf" && echo FSTYPE=ext4 >"$conf/root-fstype"'
-
 mmdebstrap --quiet --mode=root --variant=minbase --skip=output/dev --skip=cleanup/apt \
   --include="$PACKAGES" --aptopt="$options" \
-  --essential-hook="$tell_initramfs" --customize-hook="$here/customize.sh" "$@"
+  --essential-hook="$here/prepare-initramfs.sh" --customize-hook="$here/customize.sh" "$@"
 
 rm "$sources" "$options"

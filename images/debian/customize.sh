@@ -1,19 +1,22 @@
 #!/bin/sh
-# mmdebstrap calls this with the finished root directory: what Debian's packages leave open is settled here, and what
-# they took from the building host or made at random is removed.
+# RECIPE=… customize.sh ROOT: mmdebstrap calls this with the finished root directory. What Debian's packages leave open is
+# settled here, and what they took from the building host or made at random is removed.
 set -eu
 
 root=$1
+: "${RECIPE:?}" "${PACKAGES_LIST:?}"
 here=$(dirname "$(readlink -f "$0")")
 umask 022
 # shellcheck source=images/debian-12/recipe.env
-. "$here/recipe.env"
+. "$RECIPE/recipe.env"
 
 # --- what the image has of its own
-(cd "$here/overlay" && find . -type f) | while IFS= read -r file; do
-  install -D -m 0644 "$here/overlay/$file" "$root/$file"
-done
+"$here/overlay.sh" "$here/overlay" "$root"
 echo "UUID=$UUID / ext4 errors=remount-ro 0 1" >"$root/etc/fstab"
+if [ -n "${ESP_ID:-}" ]; then
+  mkdir "$root/boot/efi"
+  echo "UUID=$ESP_ID /boot/efi vfat umask=0077,nofail 0 2" >>"$root/etc/fstab"
+fi
 chroot "$root" systemctl --quiet enable ssh-host-key.service systemd-networkd.service
 
 # Root has no password and cannot log in. Whoever sets the kernel's command line owns the machine anyway, so that is

@@ -1,0 +1,96 @@
+#!/bin/sh
+# Starts the agent and what attaches it, starts them again when they end, and hands the disk over when it is complete.
+# It lives in memory, in a root of its own at /run/bootswarm, from before there is a root until power-off.
+set -u
+
+export NODE_COMPILE_CACHE=/cache PATH=/bin
+restart_seconds=2
+
+read_state() { cat "/state/$1"; }
+tell_console() { echo "<3>bootswarm: $*" >/dev/kmsg; }
+
+disk=$(read_state disk)
+writes=$(read_state writes)
+
+# Everything that is started here writes its events to a pipe of its own, so that its process id is known.
+keep_agent() {
+  while :; do
+    set -- --ticket "$(read_state ticket)" --image "$(read_state image)" --disk "$disk" --name "$(read_state name)"
+    set -- "$@" --nbd unix:/run/bootswarm/nbd --control unix:/run/bootswarm/control --writes "$writes"
+    if [ "$(read_state consent)" = wipe ] && [ ! -e /state/said-ready ]; then set -- "$@" --force; fi
+    /bin/bootswarm agent "$@" --carries-root --json >/state/agent.events &
+    echo $! >/state/agent.pid
+    hear_agent </state/agent.events
+    # Before the machine had its disk it is for the first stage to say what is wrong.
+    [ -e /state/said-attached ] || kill $$
+    sleep "$restart_seconds"
+  done
+}
+
+# What the agent says, a JSON object a line.
+hear_agent() {
+  while read -r line; do
+    case $line in
+      '{"event":"ready"'*'"handedOver":true'*)
+        if [ ! -e /state/said-attached ]; then : >/state/is-own; fi
+        ;;
+      '{"event":"ready"'*)
+        : >/state/said-ready
+        if [ ! -e /state/attach.pid ]; then keep_attached & fi
+        ;;
+      '{"event":"progress"'*) echo "$line" >/state/progress ;;
+      '{"event":"unreachable"'*) tell_console 'no seed answers; still trying. Is it up, and is the cable in?' ;;
+      '{"event":"starved"'*)
+        tell_console 'this machine waits: nobody can deliver what it reads. It goes on when a seed or a peer is back'
+        ;;
+      '{"event":"fed"'*) tell_console 'this machine goes on: what it waited for is here' ;;
+      '{"event":"complete"'*)
+        tell_console 'the disk is complete and verified'
+        if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then hand_over & fi
+        echo "$line" >/state/said-complete
+        ;;
+      '{"event":"error"'*) echo "$line" >/state/error ;;
+    esac
+  done
+}
+
+keep_attached() {
+  until [ -e /state/handed-over ]; do
+    /bin/bootswarm attach --nbd unix:/run/bootswarm/nbd --device /dev/nbd0 --carries-root --json >/state/attach.events &
+    echo $! >/state/attach.pid
+    while read -r line; do
+      case $line in
+        '{"event":"attached"'*) : >/state/said-attached ;;
+        '{"event":"error"'*) [ -e /state/said-attached ] || echo "$line" >/state/error ;;
+      esac
+    done </state/attach.events
+    sleep "$restart_seconds"
+  done
+}
+
+# Until it has worked. Afterwards nothing holds the NBD device any more.
+hand_over() {
+  until [ -e /state/handed-over ]; do
+    if [ -e /state/said-attached ] &&
+      /bin/node /lib/hand-over.mjs --control unix:/run/bootswarm/control --disk "$disk" --name bootswarm; then
+      : >/state/handed-over
+      kill "$(read_state attach.pid)"
+      tell_console 'this machine uses its own disk from now on and needs nobody'
+      return
+    fi
+    sleep 10
+  done
+}
+
+end() {
+  for program in attach agent; do
+    [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")"
+  done
+  exit 0
+}
+trap end TERM INT
+
+rm -f /state/*.pid /state/*.events
+mkfifo /state/agent.events /state/attach.events
+keep_agent &
+wait $!

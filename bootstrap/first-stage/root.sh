@@ -1,0 +1,111 @@
+# The agent's device, and which part of it is the root.
+# shellcheck shell=sh
+
+mapped=/dev/mapper/bootswarm
+
+# One linear target over the agent's device, which a hand-over puts over the disk itself later.
+map_device() {
+  [ -e "$mapped" ] && return
+  modprobe -q dm-mod
+  dmsetup create bootswarm --uuid "BOOTSWARM-${disk##*/}" \
+    --table "0 $(cat /sys/block/nbd0/size) linear /dev/nbd0 0" ||
+    fail 'device-mapper does not take the device of the agent' \
+      'the initramfs needs dm-mod and dmsetup: run update-initramfs with the hook installed' || return
+  [ -z "$(tag PTTYPE "$mapped")" ] || map_partitions || return
+  udevadm settle --timeout=10
+  map_volumes
+}
+
+map_partitions() {
+  command -v kpartx >/dev/null ||
+    fail 'the image has partitions and the initramfs has no kpartx' \
+      'install kpartx in the image and run update-initramfs' || return
+  kpartx -a -s -p -part "$mapped" ||
+    fail 'the partitions of the image cannot be mapped' 'look at the image with fdisk -l'
+}
+
+map_volumes() {
+  for device in $(devices); do
+    [ "$(tag TYPE "$device")" = LVM2_member ] || continue
+    command -v lvm >/dev/null ||
+      fail 'the image has its root on LVM and the initramfs has no lvm' \
+        'install lvm2 in the image and run update-initramfs' || return
+    lvm vgchange -ay --config "devices { $(lvm_filter) }" >/dev/null ||
+      fail 'the volume groups of the image cannot be activated' 'run lvm vgs -v in this shell' || return
+    udevadm settle --timeout=10
+    return
+  done
+}
+
+# The whole image, its partitions and its logical volumes.
+devices() {
+  for device in /dev/mapper/*; do
+    [ "$device" != /dev/mapper/control ] && echo "$device"
+  done
+}
+
+tag() { blkid -p -o value -s "$1" "$2" 2>/dev/null; }
+
+# Sets root_device: what root= names, among what lies over the agent's device and nowhere else.
+find_root() {
+  root_device=''
+  case $boot_root in
+    '') find_root_by_looking ;;
+    UUID=*) find_root_by UUID "${boot_root#UUID=}" ;;
+    LABEL=*) find_root_by LABEL "${boot_root#LABEL=}" ;;
+    PARTUUID=*) find_root_by PART_ENTRY_UUID "${boot_root#PARTUUID=}" ;;
+    PARTLABEL=*) find_root_by PART_ENTRY_NAME "${boot_root#PARTLABEL=}" ;;
+    /dev/disk/by-uuid/*) find_root_by UUID "${boot_root##*/}" ;;
+    /dev/disk/by-label/*) find_root_by LABEL "${boot_root##*/}" ;;
+    *) find_root_by_path ;;
+  esac
+  [ -n "$root_device" ] ||
+    fail "the image has no root${boot_root:+ that is $boot_root}: it has $(list_devices)" \
+      'look at the root= of the kernel arguments, and at the image'
+}
+
+find_root_by() {
+  for device in $(devices); do
+    [ "$(tag "$1" "$device" | tr '[:upper:]' '[:lower:]')" = "$(echo "$2" | tr '[:upper:]' '[:lower:]')" ] || continue
+    root_device=$device
+    return
+  done
+}
+
+# /dev/vda2, /dev/nvme0n1p2 and the like mean a partition of the image, /dev/vda all of it; others are taken as they
+# are when they exist by now (/dev/VG/LV).
+find_root_by_path() {
+  case $boot_root in
+    /dev/nvme*p[0-9]* | /dev/mmcblk*p[0-9]*) root_device=$mapped-part${boot_root##*p} ;;
+    /dev/nvme* | /dev/mmcblk*) root_device=$mapped ;;
+    /dev/[shv]d[a-z]*[0-9]) root_device=$mapped-part${boot_root##*[a-z]} ;;
+    /dev/[shv]d[a-z]*) root_device=$mapped ;;
+    *) root_device=$boot_root ;;
+  esac
+  [ -b "$root_device" ] || root_device=''
+}
+
+find_root_by_looking() {
+  mkdir -p /run/bootswarm-look
+  for device in $(devices); do
+    case $(tag TYPE "$device") in
+      ext[234]) how=ro,noload ;;
+      xfs) how=ro,norecovery ;;
+      btrfs) how=ro ;;
+      *) continue ;;
+    esac
+    busybox mount -t "$(tag TYPE "$device")" -o "$how" "$device" /run/bootswarm-look 2>/dev/null || continue
+    # An absolute symbolic link would lead out of it: being there is enough.
+    if [ -e /run/bootswarm-look/etc/fstab ] && [ -e /run/bootswarm-look/etc/passwd ]; then
+      root_device=$device
+    fi
+    busybox umount /run/bootswarm-look
+    [ -z "$root_device" ] || break
+  done
+}
+
+list_devices() {
+  for device in $(devices); do
+    echo "${device##*/} $(tag TYPE "$device") $(tag UUID "$device")"
+  done | sed -e ':a' -e N -e '$!ba' -e 's/\n/, /g'
+}

@@ -1,0 +1,14 @@
+#!/bin/sh
+# install.sh [ROOT]: puts the initramfs-tools hook and its scripts into a system (default: this one). Its initramfs
+# needs the packages busybox, zstd, dmsetup and, for images with partitions or LVM, kpartx and lvm2.
+set -eu
+
+here=$(dirname "$(readlink -f "$0")")
+root=${1:-}
+umask 022
+for script in hooks/bootswarm scripts/local-top/bootswarm scripts/init-bottom/bootswarm; do
+  install -D -m 0755 "$here/initramfs-tools/$script" "$root/etc/initramfs-tools/$script"
+done
+for part in "$here"/first-stage/*.sh; do
+  install -D -m 0644 "$part" "$root/usr/share/bootswarm/first-stage/${part##*/}"
+done
