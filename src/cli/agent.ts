@@ -5,7 +5,7 @@ import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
-import { checkedLocation } from './location.ts'
+import { checkedLocation, seedsText } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -196,7 +196,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         progress.update(event.present * size, size)
         return
       case 'unreachable':
-        printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        printNote(`no seed answers ${seedsText(event.addresses)}; still trying`)
         return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)
