@@ -166,6 +166,10 @@ export const limits = {
   verifierFreeBytesMax: 32 * MiB,
   neighboursMax: 20,
   peersIntroducedMax: 32,
+  /** How often a machine that reaches no seed asks the network for one. */
+  discoveryIntervalMs: 2_000,
+  /** Seeds that a machine has found so; any host on the network can say that it is one. */
+  seedsFoundMax: 32,
   /** What a machine says of where it is: `room/rack`. */
   locationLengthMax: 64,
   /** Peers that an agent remembers the addresses of. */

@@ -5,7 +5,7 @@ import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
-import { checkedLocation } from './location.ts'
+import { checkedLocation, seedsText } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -87,15 +87,15 @@ export function register(program: Command): void {
       'bytes a second that it may use however busy the machine is (default: 1M)'
     )
     .option(
-      '--profile-after <seconds|never>',
-      'a boot is over, and the seed learns of it, when so long nothing new was read (default: 60)'
-    )
-    .option(
       '--netboot-cache <dir>',
       'serve other machines what they boot, from here (docs/netboot.md)'
     )
     .option('--netboot-http <[host:]port>', 'with that: where', String(limits.netbootAgentPort))
     .option('--netboot-from <url,...>', 'with that: where to load what is missing, when complete')
+    .option(
+      '--profile-after <seconds|never>',
+      'a boot is over, and the seed learns of it, when so long nothing new was read (default: 60)'
+    )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -196,7 +196,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         progress.update(event.present * size, size)
         return
       case 'unreachable':
-        printNote(`no seed answers at ${event.addresses.join(' or ')}; still trying`)
+        printNote(`no seed answers ${seedsText(event.addresses)}; still trying`)
         return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)

@@ -166,7 +166,7 @@ export class Fetching {
         this.#peers.spent(event.peer, now + spentMs)
         return []
       case 'tick':
-        return this.#asking.dropStalled(now)
+        return [...this.#asking.dropStalled(now), ...this.#asking.hedge(now)]
     }
   }
 

@@ -28,6 +28,8 @@ export interface Mechanisms {
   readonly neighboursFirst: boolean
   /** Peers of the own rack come first, and a chunk comes into a rack about once. */
   readonly nearness: boolean
+  /** What somebody waits for and is later than usual is asked of a second peer. */
+  readonly hedging: boolean
 }
 
 export const allMechanisms: Mechanisms = {
@@ -44,7 +46,8 @@ export const allMechanisms: Mechanisms = {
   keeping: true,
   receiveBudget: true,
   neighboursFirst: true,
-  nearness: true
+  nearness: true,
+  hedging: true
 }
 
 /** What benches change to show what a rule is worth; nobody else should. */

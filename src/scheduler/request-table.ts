@@ -13,6 +13,8 @@ export interface Request {
   movedAt: number
   /** Bytes of it that have come. */
   received: number
+  /** When the first of them came, and how many. */
+  began?: { readonly at: number; readonly bytes: number }
   /** Since when it is of its class. */
   readonly classedAt: number
 }

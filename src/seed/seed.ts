@@ -43,6 +43,8 @@ export interface SeedOptions {
   readonly nbdTls?: NbdTls
   /** `room/rack`: machines of the same get the first copies, when other racks are behind a thin line. */
   readonly location?: string | undefined
+  /** Answers machines of its network that look for a seed (multicast DNS); by default it does. */
+  readonly mdns?: boolean
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
@@ -88,6 +90,7 @@ export class Seed {
       })
       seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
       await seed.#join(options.listen ?? defaultListen)
+      if (options.mdns !== false) await seed.#swarm.announce()
       await seed.#show(options)
       return seed
     } catch (error) {
