@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { BootswarmError, limits, secondsUp } from '../base/index.ts'
+import { limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
+import { parseHostPort } from './host-port.ts'
 import { checkedLocation } from './location.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
@@ -17,6 +18,7 @@ interface SeedCommand extends TuningOptions, NbdCommand {
   readonly http: string
   readonly as?: string
   readonly location?: string
+  readonly mdns: boolean
   readonly json?: boolean
 }
 
@@ -37,6 +39,7 @@ export function register(program: Command): void {
       'where it is: machines of the same rack are given chunks first'
     )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--no-mdns', 'do not answer machines that look for a seed on the network')
     .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
@@ -47,6 +50,7 @@ export function register(program: Command): void {
         http: parseHostPort('--http', options.http),
         as: options.as,
         location: checkedLocation(options.location),
+        mdns: options.mdns,
         uploadRate: readRates(options).uploadRate,
         nbd: options.nbd,
         insecure: options.insecure,
@@ -64,15 +68,6 @@ export function register(program: Command): void {
     })
   addNbdOptions(command)
   addTuning(command)
-}
-
-/** ERR_USAGE naming the option. */
-export function parseHostPort(option: string, text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3])
-  if (host !== undefined && port <= 65_535) return { host, port }
-  throw new BootswarmError('ERR_USAGE', `${option} ${text} is not HOST:PORT, such as 0.0.0.0:4911`)
 }
 
 let lastSent = 0
