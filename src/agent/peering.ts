@@ -76,7 +76,7 @@ export class Peering {
   #corrupt = new Map<string, number>()
   /** When a link served for anything but to see whether it is alive. */
   #usedAt = new WeakMap<Link, number>()
-  #pings: NodeJS.Timeout
+  #pings: NodeJS.Timeout | undefined
   #retries: NodeJS.Timeout
 
   static async start(init: PeeringInit): Promise<Peering> {
@@ -96,10 +96,11 @@ export class Peering {
         }
       })
     } catch (error) {
-      clearInterval(peering.#pings)
       clearInterval(peering.#retries)
       throw error
     }
+    // Not before: a slow machine may take longer than the first interval to get here.
+    peering.#pings = setInterval(() => peering.#watch(), limits.pingIntervalMs)
     return peering
   }
 
@@ -138,7 +139,6 @@ export class Peering {
       logger: init.logger,
       addressOf: peerId => this.#swarm.addressOf(peerId)
     })
-    this.#pings = setInterval(() => this.#watch(), limits.pingIntervalMs)
     this.#retries = setInterval(() => this.uploads.writable(), tickMs)
   }
 

@@ -57,6 +57,8 @@ export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentA
   return { name: archiveName(sha256), sha256, bytes, unpackedBytes: tar.length }
 }
 
+const workers = ['encode-worker.js', 'verify-worker.js']
+
 export function archiveName(sha256: string): string {
   return `agent-${sha256}.tar.zst`
 }
@@ -78,12 +80,16 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
     file('lib/bootswarm.mjs', program.code),
     file('lib/hand-over.mjs', handOver.code),
     file('lib/koffi.node', native),
-    // A worker is a file of its own, beside the module that starts it.
-    file('lib/verify-worker.js', await readProjectFile('src/image/verify-worker.js')),
+    ...(await Promise.all(workers.map(workerFile))),
     file('lib/package.json', Buffer.from('{"type":"module"}\n')),
     ...(await Promise.all(own.map(async name => inLicences(name, await readProjectFile(name))))),
     ...(await licencesOf(bundled)).map(({ path, bytes }) => inLicences(path, bytes))
   ]
+}
+
+/** A worker is a file of its own, beside the module that starts it. */
+async function workerFile(name: string): Promise<ArchiveEntry> {
+  return file(`lib/${name}`, await readProjectFile(`src/image/${name}`))
 }
 
 function file(path: string, bytes: Uint8Array): ArchiveEntry {

@@ -70,7 +70,7 @@ export class Seed {
   readonly #boots: BootProfiles
   readonly #uploads: Uploads
   readonly #startedAt = systemClock.now()
-  readonly #pings: NodeJS.Timeout
+  #pings: NodeJS.Timeout | undefined
   readonly #retries: NodeJS.Timeout
   #completed!: CompletedMachines
   #swarm!: Swarm
@@ -90,6 +90,8 @@ export class Seed {
       })
       seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
       await seed.#join(options.listen ?? defaultListen)
+      // Not before: a slow machine may take longer than the first interval to get here.
+      seed.#pings = setInterval(() => seed.#pingAll(), limits.pingIntervalMs)
       if (options.mdns !== false) await seed.#swarm.announce()
       await seed.#show(options)
       return seed
@@ -122,7 +124,6 @@ export class Seed {
       logger,
       addressOf: peerId => this.#swarm.addressOf(peerId)
     })
-    this.#pings = setInterval(() => this.#pingAll(), limits.pingIntervalMs)
     this.#retries = setInterval(() => this.#uploads.writable(), tickMs)
   }
 

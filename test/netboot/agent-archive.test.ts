@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import test from 'ava'
 import { buildAgentArchive, type AgentArchive } from '../../src/netboot/agent-archive.ts'
@@ -50,6 +50,18 @@ test('an agent runs from it alone, completes an image and serves it', async t =>
   t.true((await readFile(lab.path('disk'))).subarray(0, bytes.length).equals(bytes))
   t.deepEqual(await agent.exited, { code: 0, signal: null })
   t.is(agent.stderr(), '')
+})
+
+test('each thread that the sources start is in it', async t => {
+  const folder = await unpack(await building, await temporaryDirectory(t))
+  const sources = await readdir(join(import.meta.dirname, '../../src'), { recursive: true })
+  const workers = sources.filter(path => path.endsWith('-worker.js')).map(path => basename(path))
+  t.true(workers.length > 0)
+  const held = await readdir(join(folder, 'lib'))
+  t.deepEqual(
+    workers.filter(name => !held.includes(name)),
+    []
+  )
 })
 
 test('the hand-over runs from it and says how it is used', async t => {
