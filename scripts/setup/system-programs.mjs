@@ -21,6 +21,7 @@ const testPrograms = [
 const bootPrograms = [
   ...testPrograms,
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
+  { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
   { file: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },

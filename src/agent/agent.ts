@@ -1,6 +1,6 @@
 import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
-import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
+import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
@@ -9,6 +9,7 @@ import {
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
+import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
@@ -21,12 +22,14 @@ import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.
 import { ImageFinder } from './image-finder.ts'
 import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
+import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type AgentOptions } from './options.ts'
-import { Peering } from './peering.ts'
+import type { Membership } from './membership.ts'
+import type { AgentOptions } from './options.ts'
+import type { Peering } from './peering.ts'
+import { NewerRelease } from './newer-release.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
@@ -64,8 +67,9 @@ export class Agent {
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
+  #bootCache: BootCache | undefined
   #scanSaidAt = 0
-  #newer: string | undefined
+  readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -73,6 +77,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#newer = new NewerRelease(this.#ticket.labKey)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
@@ -101,6 +106,8 @@ export class Agent {
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     await this.#listenToMachine()
+    const { bootCache, logger } = options
+    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -113,6 +120,7 @@ export class Agent {
     this.#session?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
+    await this.#bootCache?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -130,32 +138,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const { labKey } = this.#ticket
-    this.#peering = await Peering.start({
-      key,
-      labKey,
-      listen: listen ?? defaultListen,
-      location,
-      relay: this.#relay,
-      uploadRate,
-      downloadRate,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) this.#membership.learn(peer)
-      }
-    })
-    this.#membership = new Membership({
-      swarm: this.#peering.swarm,
+    const { logger, listen, location, tuning, uploadRate, downloadRate, released } = this.#options
+    const { peering, membership } = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
       machineIds: this.#machineIds,
-      logger,
-      certificate,
-      peers,
+      relay: this.#relay,
+      ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
@@ -165,8 +155,10 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    await this.#options.released
-    this.#background(this.#membership.run())
+    this.#peering = peering
+    this.#membership = membership
+    await released
+    this.#background(membership.run())
   }
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
@@ -281,7 +273,7 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
-      onRelease: signed => this.#checkNewer(signed, image),
+      onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
       },
@@ -294,6 +286,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
+      bootCache: this.#bootCache,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -322,6 +315,8 @@ export class Agent {
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    // Its own disk comes first.
+    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -341,15 +336,9 @@ export class Agent {
     return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
-  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
-    if (signed.length === 0) return
-    const release = openRelease(this.#ticket.labKey, signed)
-    if (release.imageId === image.imageId) return
-    const newer = imageCidText(release.imageId)
-    // Every seed says it each time that it is reached; it is news once.
-    if (this.#newer === newer) return
-    this.#newer = newer
-    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  #sayNewer(signed: Uint8Array, image: PinnedImage): void {
+    const news = this.#newer.newsOf(signed, image)
+    if (news !== undefined) this.#emit(news)
   }
 
   async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Logger } from '../base/index.ts'
 import type { WritesMode } from '../disk/index.ts'
 import type { NbdTls } from '../nbd/index.ts'
+import type { BootCacheInit } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 
@@ -47,6 +48,8 @@ export interface AgentOptions {
   /** Bytes of frames a second. */
   readonly uploadRate?: number
   readonly downloadRate?: number
+  /** What this machine has of the files that others boot, and where it serves them. */
+  readonly bootCache?: Omit<BootCacheInit, 'logger'>
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }
@@ -54,7 +57,7 @@ export interface AgentOptions {
 /** What an image is shown with that goes to no disk. */
 export type ExporterOptions = Omit<
   AgentOptions,
-  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs'
+  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache'
 >
 
 /** Any free port of every address: peers learn it from the hello. */

@@ -203,6 +203,16 @@ export const limits = {
   netbootFileBytesMax: 512 * MiB,
   /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
   bootTicketAddressesMax: 3,
+  /** Downloads at a time: with more of them each machine of a rack waits for the last one's. */
+  netbootDownloadsMax: 16,
+  /** And so many machines that wait for one. */
+  netbootWaitingMax: 2_048,
+  /** A machine that takes nothing for so long has been switched off. */
+  netbootSilentMs: 90_000,
+  /** One file from one source: 500 MB at 4 Mbit/s. */
+  netbootLoadMs: 1_000_000,
+  netbootHttpPort: 4912,
+  netbootAgentPort: 4913,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const

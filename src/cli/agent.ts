@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, machineIdOf, secondsUp } from '../base/index.ts'
+import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
@@ -15,6 +15,7 @@ import {
 } from './nbd-options.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
+import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
@@ -40,6 +41,9 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly scan?: boolean
   readonly force?: boolean
   readonly control?: string
+  readonly netbootCache?: string
+  readonly netbootHttp: string
+  readonly netbootFrom?: string
   readonly carriesRoot?: boolean
   readonly json?: boolean
 }
@@ -81,6 +85,12 @@ export function register(program: Command): void {
       '--background-floor <bytes>',
       'bytes a second that it may use however busy the machine is (default: 1M)'
     )
+    .option(
+      '--netboot-cache <dir>',
+      'serve other machines what they boot, from here (docs/netboot.md)'
+    )
+    .option('--netboot-http <[host:]port>', 'with that: where', String(limits.netbootAgentPort))
+    .option('--netboot-from <url,...>', 'with that: where to load what is missing, when complete')
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -106,6 +116,7 @@ async function run(options: AgentCommand): Promise<void> {
     machineIds: options.machine?.map(id => machineIdOf('--machine', id)),
     ...readRates(options),
     shareMs,
+    bootCache: bootCacheOf(options),
     backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
     backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
     released,

@@ -153,6 +153,25 @@ export const eventCatalogue = {
     },
     ...ofEveryProcess
   },
+  netboot: {
+    ready: {
+      meaning: 'Machines can boot; the first line of `netboot serve`.',
+      fields: {
+        url: text('http://HOST:PORT; machines begin with its /boot.ipxe.'),
+        dnsmasq: text('What dnsmasq needs to send machines there.')
+      }
+    },
+    script: {
+      meaning: 'A machine has asked what to boot.',
+      fields: {
+        seconds,
+        machine: text('Its hardware address, or its SMBIOS UUID.'),
+        script: text('`deploy`, `local` (it boots from its disk) or `refused`.'),
+        why: optional(text('Why it gets nothing.'))
+      }
+    },
+    ...ofEveryProcess
+  },
   attach: {
     attached: {
       meaning: 'The device can be used; the first line.',
@@ -196,9 +215,10 @@ export type ProcessEvent<P extends ProcessName> = {
 export type SeedEvent = ProcessEvent<'seed'>
 export type AgentEvent = ProcessEvent<'agent'>
 export type AttachEvent = ProcessEvent<'attach'>
+export type NetbootEvent = ProcessEvent<'netboot'>
 
 /** The line that --json prints for an event, with its newline; `event` comes first. */
-export function eventLine(event: SeedEvent | AgentEvent | AttachEvent): string {
+export function eventLine(event: SeedEvent | AgentEvent | AttachEvent | NetbootEvent): string {
   const { event: name, ...fields } = event
   return `${JSON.stringify({ event: name, ...fields })}\n`
 }

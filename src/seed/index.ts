@@ -1,2 +1,2 @@
 export { defaultListen, Seed, type SeedOptions } from './seed.ts'
-export { makeBootTicket, makeTicket } from './ticket.ts'
+export { makeTicket, openBootTickets } from './ticket.ts'
