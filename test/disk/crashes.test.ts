@@ -57,8 +57,11 @@ async function withinLimit(work: Promise<void>): Promise<void> {
 }
 
 test('whatever crashes, what was flushed is there, and nothing that was never written', async t => {
-  t.timeout(900_000)
+  t.timeout(120_000)
   const first = onlySeed === undefined ? 1 : Number(onlySeed)
-  for (let seed = first; seed < first + runs; seed++) await live(seed)
-  t.pass()
+  for (let seed = first; seed < first + runs; seed++) {
+    await live(seed)
+    // Each one sets the time-out anew: a busy machine is slow, not stuck.
+    t.pass()
+  }
 })
