@@ -13,6 +13,7 @@ import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
+import { BootLearning } from './boot-learning.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
@@ -22,13 +23,14 @@ import { chooseImage, type ImageChoice, type PinnedImage } from './image-choice.
 import { ImageFinder } from './image-finder.ts'
 import type { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
+import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
 import { ManifestFinder } from './manifest-finder.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type AgentOptions } from './options.ts'
+import type { Membership } from './membership.ts'
+import type { AgentOptions } from './options.ts'
+import type { Peering } from './peering.ts'
 import { NewerRelease } from './newer-release.ts'
-import { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
@@ -60,6 +62,7 @@ export class Agent {
   #peering!: Peering
   #membership!: Membership
   #disk!: TargetDisk
+  #boots!: BootLearning
   #session: Session | undefined
   #view: ImageView | undefined
   #exports!: AgentExports
@@ -117,6 +120,7 @@ export class Agent {
     clearTimeout(this.#shareTimer)
     this.#reporter?.stop()
     this.#session?.stop()
+    ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
     await this.#bootCache?.close()
@@ -137,32 +141,14 @@ export class Agent {
   }
 
   async #join(): Promise<void> {
-    const { logger, listen, location, tuning, uploadRate, downloadRate } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const { labKey } = this.#ticket
-    this.#peering = await Peering.start({
-      key,
-      labKey,
-      listen: listen ?? defaultListen,
-      location,
-      relay: this.#relay,
-      uploadRate,
-      downloadRate,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || this.#membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) this.#membership.learn(peer)
-      }
-    })
-    this.#membership = new Membership({
-      swarm: this.#peering.swarm,
+    const { logger, listen, location, tuning, uploadRate, downloadRate, released } = this.#options
+    const { peering, membership } = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
       machineIds: this.#machineIds,
-      logger,
-      certificate,
-      peers,
+      relay: this.#relay,
+      ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
         this.#background(this.#keepIdentity())
@@ -172,8 +158,10 @@ export class Agent {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    await this.#options.released
-    this.#background(this.#membership.run())
+    this.#peering = peering
+    this.#membership = membership
+    await released
+    this.#background(membership.run())
   }
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
@@ -222,11 +210,13 @@ export class Agent {
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
     const { insecure, nbdTls: tls, logger } = this.#options
-    const exports = new AgentExports(this.#options, image, this.#disk)
-    this.#exports = exports
+    const [options, { labKey }] = [this.#options, this.#ticket]
+    const emit = (event: AgentEvent): void => this.#emit(event)
+    this.#boots = new BootLearning({ image, labKey, options, session: () => this.#session, emit })
+    this.#exports = new AgentExports(options, image, this.#disk, this.#boots)
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: () => exports.list(),
+      exports: () => this.#exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -288,6 +278,7 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
+      boots: this.#boots,
       onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })

@@ -13,9 +13,10 @@ import { newIdentity } from './identity.ts'
 import { ImageFinder } from './image-finder.ts'
 import { ImageView } from './image-view.ts'
 import { Items } from './items.ts'
-import { Membership } from './membership.ts'
-import { defaultListen, type ExporterOptions } from './options.ts'
-import { Peering } from './peering.ts'
+import { joinLab, type Joined } from './joining.ts'
+import type { Membership } from './membership.ts'
+import type { ExporterOptions } from './options.ts'
+import type { Peering } from './peering.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Session } from './session.ts'
 import { Traffic } from './traffic.ts'
@@ -30,8 +31,7 @@ export class Exporter {
   readonly #identity = newIdentity()
   readonly #relay = new RelayCache()
   readonly #stopping = new AbortController()
-  #peering: Peering | undefined
-  #membership: Membership | undefined
+  #joined: Joined | undefined
   #session: Session | undefined
   #nbd: NbdServer | undefined
 
@@ -78,38 +78,22 @@ export class Exporter {
     this.#stopping.abort(new Error('the export is stopping'))
     await this.#nbd?.close()
     this.#session?.stop()
-    this.#membership?.stop()
-    await this.#peering?.stop()
+    this.#joined?.membership.stop()
+    await this.#joined?.peering.stop()
   }
 
   get #name(): string {
     return this.#options.name ?? `export-${peerIdOf(this.#identity.key).slice(-6)}`
   }
 
-  async #join(): Promise<{ peering: Peering; membership: Membership }> {
-    const { logger, listen, tuning, onEvent } = this.#options
-    const { key, certificate, peers } = this.#identity
-    const peering = await Peering.start({
-      key,
-      labKey: this.#ticket.labKey,
-      listen: listen ?? defaultListen,
-      relay: this.#relay,
-      tuning,
-      logger,
-      keeps: link => link.certificate?.role === 'seed' || membership.isNeighbour(link.peerId),
-      onPeers: found => {
-        for (const peer of found) membership.learn(peer)
-      }
-    })
-    this.#peering = peering
-    const membership = new Membership({
-      swarm: peering.swarm,
+  async #join(): Promise<Joined> {
+    const { logger, listen, machineIds, tuning, onEvent } = this.#options
+    const joined = await joinLab({
+      identity: this.#identity,
       ticket: this.#ticket,
       name: this.#name,
-      machineIds: this.#options.machineIds,
-      logger,
-      certificate,
-      peers,
+      relay: this.#relay,
+      ...{ listen, machineIds, tuning, logger },
       onCertified: () => {},
       onNeighbour: link => this.#session?.greet(link),
       onAlone: addresses => {
@@ -117,11 +101,11 @@ export class Exporter {
         onEvent({ event: 'unreachable', seconds: secondsUp(), addresses })
       }
     })
-    this.#membership = membership
-    membership.run().catch((error: unknown) => {
+    this.#joined = joined
+    joined.membership.run().catch((error: unknown) => {
       if (!this.#stopping.signal.aborted) this.failed.reject(error)
     })
-    return { peering, membership }
+    return joined
   }
 
   #view(peering: Peering, membership: Membership, manifest: Manifest): ImageView {
