@@ -8,7 +8,6 @@ import type { ArchiveEntry } from './archive-entry.ts'
 import { bundle, projectFolder, readProjectFile } from './bundle.ts'
 import { withoutSymbols } from './elf.ts'
 import { launcherFor } from './launcher.ts'
-import { withoutLocales } from './icu-data.ts'
 import { licencesOf } from './licences.ts'
 import { tarOf } from './tar.ts'
 
@@ -73,7 +72,7 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
   const bundled = new Set([...program.packages, ...handOver.packages, library, runtime])
   const own = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT']
   return [
-    executable('bin/node', withoutLocales(withoutSymbols(node, join(runtime, 'bin/node')))),
+    executable('bin/node', withoutSymbols(node, join(runtime, 'bin/node'))),
     executable('bin/launch', launcherFor(arch)),
     executable('bin/bootswarm', await readProjectFile('bin/bootswarm')),
     file('lib/bootswarm.mjs', program.code),
