@@ -40,6 +40,8 @@ export class Membership {
   #init: MembershipInit
   #neighbours = new Neighbours<PeerAddress>()
   #seeds: readonly PeerAddress[]
+  /** Seeds of the ticket come first, then so many that the network has named. */
+  #found = 0
   #stop = new AbortController()
   #certified: boolean
   #lastFailure = 'no answer'
@@ -66,6 +68,21 @@ export class Membership {
     if (peer.peerId !== this.#init.swarm.peerId && !isSeed) this.#neighbours.learn(peer)
   }
 
+  /** A seed that was found on the network: one more to connect to, or where one of the ticket is now. */
+  found(peer: PeerAddress): void {
+    if (peer.peerId === this.#init.swarm.peerId) return
+    const known = this.#seeds.find(({ peerId }) => peerId === peer.peerId)
+    if (known === undefined) {
+      if (this.#found === limits.seedsFoundMax) return
+      this.#found += 1
+      this.#seeds = [...this.#seeds, peer]
+      return
+    }
+    const addresses = [...new Set([...peer.addresses, ...known.addresses])]
+    const moved = { ...known, addresses: addresses.slice(0, limits.addressesPerPeerMax) }
+    this.#seeds = this.#seeds.map(seed => (seed === known ? moved : seed))
+  }
+
   addressOf(peerId: string): PeerAddress | undefined {
     return this.#neighbours.get(peerId) ?? this.#seeds.find(seed => seed.peerId === peerId)
   }
@@ -80,22 +97,27 @@ export class Membership {
     this.#neighbours.choose(peerId)
   }
 
+  /** How many seeds there may be; one that is looked for on the network counts, too. */
   get seedCount(): number {
-    return this.#seeds.length
+    return Math.max(1, this.#seeds.length)
   }
 
   /** Resolves when stopped; rejects with what only the user can mend. */
   async run(): Promise<void> {
     let retryMs = retryMsMin
     let aloneSince = performance.now()
+    if (this.#seeds.length === 0) await this.#discover()
     while (!this.#stop.signal.aborted) {
       await this.#connectAll()
       if (this.#init.swarm.links().length > 0) {
         aloneSince = performance.now()
         retryMs = retryMsMin
+        if (this.#init.swarm.links().some(isOfSeed)) await this.#init.swarm.stopDiscovering()
       } else if (performance.now() - aloneSince >= aloneMs) {
         aloneSince = performance.now()
         this.#init.onAlone(this.#init.ticket.seeds, this.#lastFailure)
+        // The seed may be somewhere else than when the ticket was made.
+        await this.#discover()
       }
       await this.#pause(retryMs)
       retryMs = Math.min(retryMs * 1.5, retryMsMax)
@@ -104,6 +126,15 @@ export class Membership {
 
   stop(): void {
     this.#stop.abort()
+  }
+
+  /** Without a network that can do it, the addresses that are known have to do. */
+  async #discover(): Promise<void> {
+    await this.#init.swarm
+      .discover(peer => this.found(peer))
+      .catch((error: unknown) => {
+        this.#init.logger.debug('the network cannot be asked for seeds', { error: String(error) })
+      })
   }
 
   async #connectAll(): Promise<void> {
@@ -176,6 +207,10 @@ export class Membership {
       // Stopped while waiting; the loop sees it.
     })
   }
+}
+
+function isOfSeed(link: Link): boolean {
+  return link.certificate?.role === 'seed'
 }
 
 /** The ticket lists addresses; those of one peer are tried together. */

@@ -18,6 +18,7 @@ interface SeedCommand extends TuningOptions, NbdCommand {
   readonly http: string
   readonly as?: string
   readonly location?: string
+  readonly mdns: boolean
   readonly json?: boolean
 }
 
@@ -38,6 +39,7 @@ export function register(program: Command): void {
       'where it is: machines of the same rack are given chunks first'
     )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--no-mdns', 'do not answer machines that look for a seed on the network')
     .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
@@ -48,6 +50,7 @@ export function register(program: Command): void {
         http: parseHostPort('--http', options.http),
         as: options.as,
         location: checkedLocation(options.location),
+        mdns: options.mdns,
         uploadRate: readRates(options).uploadRate,
         nbd: options.nbd,
         insecure: options.insecure,

@@ -8,6 +8,7 @@ interface TicketCommand {
   readonly ttl: string
   readonly also?: readonly string[]
   readonly machine?: string
+  readonly address: boolean
   readonly json?: boolean
 }
 
@@ -22,11 +23,13 @@ export function register(program: Command): void {
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
     .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
     .option('--machine <id>', 'for one boot of one machine: its hardware address or SMBIOS UUID')
+    .option('--no-address', 'name no seed: machines look for one on their own network')
     .option('--json', 'print one JSON object a line')
     .action(async (options: TicketCommand) => {
       const expiresMs = Date.now() + parseTtl(options.ttl)
       const machine = options.machine && machineIdOf('--machine', options.machine)
-      const ticket = await makeTicket(options.store, expiresMs, options.also, machine)
+      const { store, also, address } = options
+      const ticket = await makeTicket(store, expiresMs, { also, machine, address })
       if (options.json !== true) printLine(ticket)
       else printEvent({ event: 'ticket', ticket, expires: new Date(expiresMs).toISOString() })
     })

@@ -1,13 +1,17 @@
 import type { RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { FetchAction } from './fetch-events.ts'
+import { Hedging } from './hedging.ts'
 import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
+import { Paces } from './paces.ts'
 import type { Rack } from './rack.ts'
 import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
+/** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
+const frameMsInitial = 84
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
 export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
@@ -30,6 +34,8 @@ export interface AskingInit {
   readonly mechanisms: Mechanisms
   /** How long what somebody waits for may stand still before it is asked elsewhere. */
   readonly fallbackMs?: number | undefined
+  /** Whether a boot profile names the item: then all machines ask for it at once. */
+  readonly isForeseen: (item: number) => boolean
   /** What seeds call the item; undefined while that is not known. */
   readonly keyOf?: ((item: number) => string | undefined) | undefined
   /** Without it, all peers are as near as any. */
@@ -40,10 +46,13 @@ export interface AskingInit {
 export class Asking {
   readonly choice: PeerChoice
   #rack: Rack | undefined
+  #hedging: Hedging
+  #paces = new Paces()
   #mechanisms: Mechanisms
   #peers: PeerTable
   #have: Availability
   #fallbackMs: number
+  #isForeseen: (item: number) => boolean
   /** A seed has had no room for what was late: until then it is the last to fall back to. */
   #seedsBusyUntil = -Infinity
   #requests = new RequestTable()
@@ -57,13 +66,16 @@ export class Asking {
   /** How often a request for the item was given up because it stood still. */
   #fallbacks = new Map<number, number>()
 
-  constructor({ peers, have, mechanisms, keyOf, rack, fallbackMs = stuckMs }: AskingInit) {
+  constructor(init: AskingInit) {
+    const { peers, have, mechanisms, keyOf, isForeseen, rack, fallbackMs = stuckMs } = init
     this.choice = new PeerChoice(peers, have, keyOf, rack)
+    this.#hedging = new Hedging(peers, this.choice)
     this.#rack = rack
     this.#mechanisms = mechanisms
     this.#peers = peers
     this.#have = have
     this.#fallbackMs = fallbackMs
+    this.#isForeseen = isForeseen
   }
 
   has(item: number): boolean {
@@ -99,6 +111,11 @@ export class Asking {
     const { count, received } = this.#requests.inFlight()
     const bytes = Math.max(0, count * this.#frameBytes - received)
     return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
+  }
+
+  #frameMs(): number {
+    const { bytesPerMs } = this.#downlink
+    return bytesPerMs === 0 ? frameMsInitial : this.#frameBytes / bytesPerMs
   }
 
   /** What our line was seen to bring; 0 while it has brought nothing. */
@@ -141,6 +158,7 @@ export class Asking {
     const request = this.#requests.get(item)
     if (request === undefined || request.class === requestClass) return
     this.#requests.reclass(request, requestClass, now)
+    if (requestClass !== 'urgent') actions.push(...this.#hedging.needless(item))
     if (request.state !== 'connecting') actions.push(this.#requestAction(request))
   }
 
@@ -162,7 +180,7 @@ export class Asking {
     if (requestClass === undefined || request?.state === 'sending') {
       return [{ type: 'cancel', peer, item }]
     }
-    const actions: FetchAction[] = []
+    const actions = this.#hedging.needless(item)
     if (request !== undefined) this.#forget(request, now)
     if (request !== undefined && request.state !== 'connecting') {
       actions.push({ type: 'cancel', peer: request.peer, item })
@@ -183,16 +201,22 @@ export class Asking {
     this.#fallbacks.delete(item)
     this.#peers.forgive(item)
     const request = this.#requests.get(item)
-    if (request === undefined) return []
+    const actions = this.#hedging.settled(request, item, now)
+    if (request === undefined) return actions
     if (request.received > 0)
       this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
     this.#requests.delete(item)
+    const { began, received, movedAt, peer } = request
+    // In the background a peer sends to many at once.
+    if (began !== undefined && request.class !== 'background') {
+      this.#paces.came(peer, received - began.bytes, movedAt - began.at)
+    }
     this.#rack?.over(item, now)
     if (request.class === 'background') this.#rack?.moved(now)
     this.#peers.settled(request.peer, request.askedAt, now)
-    if (request.state === 'connecting') return []
+    if (request.state === 'connecting') return actions
     // Harmless when the request is what brought the item: then nothing is out any more.
-    return [{ type: 'cancel', peer: request.peer, item }]
+    return [...actions, { type: 'cancel', peer: request.peer, item }]
   }
 
   /** The peer is here: what waited for the connection is asked. */
@@ -210,10 +234,12 @@ export class Asking {
 
   /** The peer is not here, or not any more. */
   lost(peer: string, now: number): FetchAction[] {
+    this.#hedging.lost(peer)
     const actions: FetchAction[] = []
     for (const request of this.#requests.all()) {
       if (request.peer === peer) this.#giveUp(request, now, refusedMs.busy, actions)
     }
+    this.#paces.forget(peer)
     this.#peers.leave(peer)
     this.#have.remove(peer)
     return actions
@@ -221,7 +247,11 @@ export class Asking {
 
   progressed(peer: string, item: number, bytes: number, now: number): FetchAction[] {
     const request = this.#requests.get(item)
-    if (request !== undefined && request.peer === peer) request.received += bytes
+    if (request !== undefined && request.peer === peer) {
+      request.received += bytes
+      request.began ??= { at: now, bytes }
+    }
+    this.#hedging.progressed(peer, item, bytes)
     this.#downlink.moved(bytes, now)
     return this.moved(peer, item, false, now)
   }
@@ -238,6 +268,7 @@ export class Asking {
 
   refused(peer: string, item: number, reason: Refusal, now: number): FetchAction[] {
     if (reason === 'not-held') this.#have.set(peer, item, false)
+    this.#hedging.refused(peer, item)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const hasNoRoom = reason === 'busy' && this.#insist.has(item)
@@ -251,14 +282,32 @@ export class Asking {
   }
 
   redirected(peer: string, item: number, to: readonly string[], now: number): void {
+    this.#hedging.refused(peer, item)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return
     const targets = to.filter(
-      other => !this.#peers.isAvoided(other, item, now) && !this.#peers.isHopeless(other, now)
+      other =>
+        !this.#peers.isAvoided(other, item, now) &&
+        !this.#peers.isHopeless(other, now) &&
+        !this.#isSlow(other)
     )
     if (targets.length > 0) this.#hints.set(item, targets)
     else this.#insist.add(item)
     this.#forget(request, now)
+  }
+
+  /** Whoever is sent there would wait much longer than elsewhere. */
+  #isSlow(peer: string): boolean {
+    return this.#mechanisms.hedging && this.#paces.isSlow(peer, this.#downlink.bytesPerMs)
+  }
+
+  /** What somebody waits for and is later than usual is asked of a second peer. */
+  hedge(now: number): FetchAction[] {
+    if (!this.#mechanisms.hedging) return []
+    const frameBytes = this.#frameBytes
+    const rate = this.#downlink.bytesPerMs
+    const busyMs = this.#drainMs() + (rate === 0 ? 0 : frameBytes / rate)
+    return this.#hedging.look(this.#requests.all(), { frameBytes, busyMs }, now)
   }
 
   dropStalled(now: number): FetchAction[] {
@@ -271,7 +320,8 @@ export class Asking {
       // Who has let us down before is not given the benefit of our slow line.
       const patience = {
         lateMs: this.#patienceMs(request),
-        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0)
+        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
+        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
       }
       const stall = stallOf(request, state, now, patience)
       if (stall === undefined) continue
@@ -304,13 +354,15 @@ export class Asking {
     if (request.redirected) this.#insist.add(request.item)
     this.#peers.avoid(request.peer, request.item, now + avoidMs)
     this.#forget(request, now)
-    actions.push({ type: 'abandoned', item: request.item })
+    if (!this.#requests.has(request.item)) actions.push({ type: 'abandoned', item: request.item })
   }
 
   #forget(request: Request, now: number): void {
     this.#rack?.over(request.item, now)
     this.#requests.delete(request.item)
     if (request.state !== 'connecting') this.#peers.released(request.peer)
+    const second = this.#hedging.takeOver(request, now)
+    if (second !== undefined) this.#requests.add(second)
   }
 
   #requestAction(request: Request): FetchAction {

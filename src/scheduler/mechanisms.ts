@@ -12,6 +12,10 @@ export interface Mechanisms {
   readonly rebuilding: boolean
   /** What others have read is fetched before the rest. */
   readonly foresight: boolean
+  /** What earlier boots of the image read is fetched ahead of the reads. */
+  readonly profile: boolean
+  /** What follows reads that follow one another is fetched ahead of them. */
+  readonly readAhead: boolean
   /** What nobody waits for is bounded by what is in flight from a node, not only on each connection. */
   readonly sendWindow: boolean
   /** Copies that a seed sends only because somebody was late are a small share of what it sends. */
@@ -24,6 +28,8 @@ export interface Mechanisms {
   readonly neighboursFirst: boolean
   /** Peers of the own rack come first, and a chunk comes into a rack about once. */
   readonly nearness: boolean
+  /** What somebody waits for and is later than usual is asked of a second peer. */
+  readonly hedging: boolean
 }
 
 export const allMechanisms: Mechanisms = {
@@ -33,12 +39,15 @@ export const allMechanisms: Mechanisms = {
   inheritance: true,
   rebuilding: true,
   foresight: true,
+  profile: true,
+  readAhead: true,
   sendWindow: true,
   lateBudget: true,
   keeping: true,
   receiveBudget: true,
   neighboursFirst: true,
-  nearness: true
+  nearness: true,
+  hedging: true
 }
 
 /** What benches change to show what a rule is worth; nobody else should. */

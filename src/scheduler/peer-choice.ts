@@ -112,6 +112,16 @@ export class PeerChoice {
     return this.#seeds.some(other => other.id !== peer) ? 'seed' : undefined
   }
 
+  /** Who else could answer at once; a seed only if need be and `seedToo`. */
+  second(item: number, peer: string, seedToo: boolean, now: number): string | undefined {
+    this.#findAble(item, now)
+    const isOther = ({ id, stall }: PeerState): boolean => id !== peer && now >= stall.until
+    const agents = this.#agents.filter(isOther)
+    const near = agents.filter(({ isNear }) => isNear)
+    const found = soonest(near.length > 0 ? near : agents, now)
+    return (found ?? (seedToo ? soonest(this.#seeds.filter(isOther), now) : undefined))?.id
+  }
+
   /** How many peers with every item are seeds that are not to be asked for an item by name now. */
   seedsThatPick(now: number): number {
     let count = 0

@@ -4,27 +4,37 @@ import { openStore, type Store } from '../store/index.ts'
 import { encodeTicket, newBinding, ticketSecret } from '../swarm/index.ts'
 import { expectedAddresses } from './identity.ts'
 
+export interface TicketOptions {
+  /** Addresses of other seeds of the lab. */
+  readonly also?: readonly string[] | undefined
+  /** As parseMachineId writes it: the ticket is for one boot of that machine. */
+  readonly machine?: string | undefined
+  /** False: the ticket does not say where the store's seed is, and machines look for one on their network. */
+  readonly address?: boolean
+}
+
 /**
  * A ticket for the lab of a store, naming the running seed's addresses, else those where a seed of
- * this store is expected. `also` are addresses of other seeds of the lab; ERR_USAGE for one that names
- * no peer. With `machine`, as parseMachineId writes it, it is for one boot of that machine. Rejects as
- * openStore does.
+ * this store is expected. ERR_USAGE for one of `also` that names no peer. Rejects as openStore does.
  */
 export async function makeTicket(
   storeDir: string,
   expiresMs: number,
-  also: readonly string[] = [],
-  machine?: string
+  { also = [], machine, address = true }: TicketOptions = {}
 ): Promise<string> {
   const others = also.map(checkedAddress)
   const store = await openStore(storeDir)
   try {
-    const running = await askSeed(storeDir).catch(() => undefined)
-    const seeds = running?.seed.addresses ?? (await expectedAddresses(store))
+    const seeds = address ? await addressesOf(store, storeDir) : []
     return ticketOf(store, { machine, expiresMs, seeds: [...forOthers(seeds), ...others] })
   } finally {
     await store.close()
   }
+}
+
+async function addressesOf(store: Store, storeDir: string): Promise<readonly string[]> {
+  const running = await askSeed(storeDir).catch(() => undefined)
+  return running?.seed.addresses ?? (await expectedAddresses(store))
 }
 
 export interface BootTickets extends AsyncDisposable {

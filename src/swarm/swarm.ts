@@ -3,6 +3,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { BootswarmError, limits, type Logger, type SigningKey } from '../base/index.ts'
 import { openCertificate } from './certificate.ts'
+import { Discovery, type DiscoveryInit } from './discovery.ts'
 import { answerEnrolment, askToEnrol, type Enroller } from './enrolment.ts'
 import { Link } from './link.ts'
 import { peerIdOf, startNode, type Encryption } from './node.ts'
@@ -52,6 +53,7 @@ export class Swarm {
   /** Addresses that peers said they listen on. */
   #addresses = new Map<string, readonly string[]>()
   #stopped = false
+  #discovery: Discovery | undefined
 
   static async start(init: SwarmInit): Promise<Swarm> {
     const node = await startNode(init.key, init.listen, init.encryption)
@@ -113,8 +115,33 @@ export class Swarm {
     }
   }
 
+  /** Answers machines on this network that look for a seed of the lab. */
+  async announce(): Promise<void> {
+    await this.#discovery?.stop()
+    this.#discovery = this.#newDiscovery({ addresses: () => this.#node.getMultiaddrs() })
+    await this.#discovery.start()
+  }
+
+  /** Asks the network for seeds of the lab, again and again, until `stopDiscovering`. */
+  async discover(onFound: (peer: PeerAddress) => void): Promise<void> {
+    if (this.#discovery !== undefined || this.#stopped) return
+    this.#discovery = this.#newDiscovery({ onFound })
+    await this.#discovery.start()
+  }
+
+  async stopDiscovering(): Promise<void> {
+    const discovery = this.#discovery
+    this.#discovery = undefined
+    await discovery?.stop()
+  }
+
+  #newDiscovery(way: Pick<DiscoveryInit, 'addresses' | 'onFound'>): Discovery {
+    return new Discovery({ labKey: this.#init.labKey, logger: this.#node.logger, ...way })
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
+    await this.stopDiscovering()
     for (const link of this.links()) link.close()
     await this.#node.stop()
   }

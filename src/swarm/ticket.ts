@@ -8,7 +8,7 @@ import { BootswarmError, parseMachineId } from '../base/index.ts'
 export interface Ticket {
   /** The lab's Ed25519 public key, 32 bytes: what a machine trusts. */
   readonly labKey: Uint8Array
-  /** Multiaddrs of the seeds, each with its /p2p/ peer id. */
+  /** Multiaddrs of the seeds, each with its /p2p/ peer id; none when machines are to look for them. */
   readonly seeds: readonly string[]
   /** Time of day in ms after which seeds refuse the ticket. Only seeds judge it. */
   readonly expiresMs: number
@@ -119,7 +119,7 @@ function validate(payload: Uint8Array): Ticket {
   if (!(secret instanceof Uint8Array) || secret.length !== 32) throw invalid('it has no secret')
   if (typeof expires !== 'number' || !Number.isSafeInteger(expires))
     throw invalid('it never expires')
-  if (!Array.isArray(seeds) || seeds.length === 0 || seeds.length > seedsMax) {
+  if (!Array.isArray(seeds) || seeds.length > seedsMax) {
     throw invalid('it names no seeds')
   }
   const bound = bindingOf(fields)

@@ -192,3 +192,24 @@ test('who chose this machine is a neighbour too, and one that cannot be reached 
   await until(() => !membership.isNeighbour(dead.peerId), 'the dial has failed')
   t.false(membership.isNeighbour(dead.peerId))
 })
+
+test('a ticket that names no seed: one that is found is joined, and so many are kept', async t => {
+  const { seed, enrolled } = await startSeed(t)
+  const { peer, membership } = await join(t, ticketFor())
+  for (let n = 0; n <= limits.seedsFoundMax; n += 1) {
+    if (n === limits.seedsFoundMax / 2) membership.found(seed.address)
+    else membership.found({ peerId: `nobody${n}`, addresses: ['/ip4/127.0.0.1/tcp/1'] })
+  }
+  t.is(membership.seedCount, limits.seedsFoundMax)
+  await until(() => peer.swarm.link(seed.swarm.peerId) !== undefined, 'the link to the seed')
+  t.deepEqual(enrolled.names, ['pc-7'])
+})
+
+test('a seed of the ticket that is found elsewhere is joined there', async t => {
+  const { seed } = await startSeed(t)
+  const { peerId } = seed.address
+  const { peer, membership } = await join(t, ticketFor(`/ip4/127.0.0.1/tcp/1/p2p/${peerId}`))
+  membership.found(seed.address)
+  t.is(membership.seedCount, 1)
+  await until(() => peer.swarm.link(peerId) !== undefined, 'the link to the seed')
+})

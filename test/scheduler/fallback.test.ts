@@ -98,7 +98,7 @@ test('what becomes urgent on its way is late only when somebody has waited so lo
 })
 
 test('a peer that always takes long is not late for that', t => {
-  const fetcher = new Fetcher(100, { fallbackMs: 100 })
+  const fetcher = new Fetcher(100, { fallbackMs: 100, mechanisms: { hedging: false } })
   fetcher.join('far', 'other')
   for (const item of range(0, 40)) {
     fetcher.want([item], 'urgent')

@@ -38,6 +38,7 @@ export class LabNode {
     this.id = id
     this.role = role
     this.serving = new Serving(role)
-    this.fetching = new Fetching({ itemCount: items, random })
+    // Here each item is out once, so that whoever is asked twice is asked by mistake.
+    this.fetching = new Fetching({ itemCount: items, random, mechanisms: { hedging: false } })
   }
 }

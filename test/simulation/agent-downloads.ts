@@ -19,15 +19,17 @@ interface WantedItem {
 export class AgentDownloads {
   #next = 1
   #byRequest = new Map<number, Download>()
-  #byItem = new Map<number, number>()
+  /** Peer and item → the request for it there. */
+  #byItem = new Map<string, number>()
 
   request(link: SimLink, want: WantedItem, id: ChunkId): void {
     const { item, insist } = want
-    let request = this.#byItem.get(item)
+    const key = keyOf(link, item)
+    let request = this.#byItem.get(key)
     if (request === undefined || this.#byRequest.get(request)?.link !== link) {
       request = this.#next
       this.#next += 1
-      this.#byItem.set(item, request)
+      this.#byItem.set(key, request)
       this.#byRequest.set(request, { link, item, frameBytes: 0, received: 0 })
     }
     link.send({ type: 'want', request, class: want.class, insist, id })
@@ -44,11 +46,11 @@ export class AgentDownloads {
     const download = this.#byRequest.get(request)
     if (download === undefined) return
     download.item = item
-    this.#byItem.set(item, request)
+    this.#byItem.set(keyOf(download.link, item), request)
   }
 
   cancel(link: SimLink, item: number): void {
-    const request = this.#byItem.get(item)
+    const request = this.#byItem.get(keyOf(link, item))
     if (request === undefined || this.#byRequest.get(request)?.link !== link) return
     this.over(request)
     link.send({ type: 'cancel', request })
@@ -63,9 +65,9 @@ export class AgentDownloads {
   over(request: number): void {
     const download = this.#byRequest.get(request)
     this.#byRequest.delete(request)
-    if (download?.item !== undefined && this.#byItem.get(download.item) === request) {
-      this.#byItem.delete(download.item)
-    }
+    if (download?.item === undefined) return
+    const key = keyOf(download.link, download.item)
+    if (this.#byItem.get(key) === request) this.#byItem.delete(key)
   }
 
   gone(link: SimLink): void {
@@ -73,4 +75,8 @@ export class AgentDownloads {
       if (download.link === link) this.over(request)
     }
   }
+}
+
+function keyOf(link: SimLink, item: number): string {
+  return `${link.peerId} ${item}`
 }

@@ -28,6 +28,9 @@ export interface LabOptions extends WorldOptions {
   readonly lateMs: number
   readonly mutes: number
   readonly liars: number
+  /** Machines that answer `slowTimes` as slowly: so much slower is their line out, and the loading of a frame. */
+  readonly slow: number
+  readonly slowTimes: number
   /** The seeds fail then; 0 for never. */
   readonly seedDiesMs: number
   /** … and are started again then; 0 for never. */
@@ -43,7 +46,7 @@ export interface LabOptions extends WorldOptions {
 }
 
 /** What is the matter with a machine; at most one thing. The lost are not expected to be done. */
-export const roles = ['straggler', 'leaver', 'lost', 'late', 'mute', 'liar'] as const
+export const roles = ['straggler', 'leaver', 'lost', 'late', 'mute', 'liar', 'slow'] as const
 export type Role = (typeof roles)[number] | 'plain'
 
 const counts = {
@@ -52,7 +55,8 @@ const counts = {
   lost: 'lost',
   late: 'late',
   mute: 'mutes',
-  liar: 'liars'
+  liar: 'liars',
+  slow: 'slow'
 } as const
 
 /** One role a machine, those with a role first. Throws when there are fewer machines than roles. */

@@ -22,6 +22,8 @@ export interface LabResult {
   readonly seedBootSets: number
   /** What went into the rack that took most from the others, and all that crossed, in images' frames. */
   readonly rackCopies: { readonly into: number; readonly crossed: number }
+  /** Of all frame bytes that machines received, the share that they have not got a chunk by. */
+  readonly extraShare: number
   readonly urgentMs: { readonly p50: number; readonly p95: number; readonly max: number }
   readonly stillMsMax: number
   /** Messages but for frames, both ways, at a seed in its busiest second, a machine. */
@@ -56,6 +58,7 @@ export function resultOf(simulation: Simulation): LabResult {
     seedCopies: seedBytes / imageBytes,
     seedBootSets: checkers.seedBootBytes / Math.max(1, bytesOf(image, image.bootSet)),
     rackCopies: rackCopiesOf(simulation, imageBytes),
+    extraShare: extraShareOf(simulation),
     stillMsMax: checkers.stillMsMax,
     ...messagesOf(simulation),
     linksMax: Math.max(...agents.map(agent => agent.linksMax)),
@@ -78,6 +81,20 @@ function rackCopiesOf({ world }: Simulation, imageBytes: number): LabResult['rac
     into: Math.max(0, ...into) / imageBytes,
     crossed: Math.max(sum(into), sum(outOf)) / imageBytes
   }
+}
+
+function extraShareOf({ agents, world }: Simulation): number {
+  const received = agents.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0)
+  const kept = agents.reduce(
+    (sum, agent) =>
+      sum +
+      bytesOf(
+        world.image,
+        world.items.filter(item => agent.holds(item))
+      ),
+    0
+  )
+  return 1 - kept / Math.max(1, received)
 }
 
 /** With all seeds dead, a machine has done what it can when it has all that there is. */

@@ -51,7 +51,7 @@ export function randomLab(seed: number): LabOptions {
 }
 
 function faultsOf(random: Random, most: number): Record<Exclude<Role, 'plain'>, number> {
-  const faults = { straggler: 0, leaver: 0, lost: 0, late: 0, mute: 0, liar: 0 }
+  const faults = { straggler: 0, leaver: 0, lost: 0, late: 0, mute: 0, liar: 0, slow: 0 }
   for (let n = 0; n < most; n += 1) {
     const role = random.next() < 0.5 ? roles[Math.floor(random.next() * roles.length)] : undefined
     if (role !== undefined) faults[role] += 1

@@ -22,6 +22,7 @@ const columns: readonly (readonly [string, (row: Row, first: Row) => string])[] 
     'rack in/all',
     ({ result: { rackCopies: r } }) => `${r.into.toFixed(2)}/${r.crossed.toFixed(2)}`
   ],
+  ['extra %', ({ result }) => (100 * result.extraShare).toFixed(1)],
   [
     'urgent p50/95/max ms',
     ({ result: { urgentMs: u } }) => [u.p50, u.p95, u.max].map(Math.round).join('/')

@@ -11,7 +11,7 @@ import type { Message } from '../../src/swarm/index.ts'
 import { MessageCounts } from './message-counts.ts'
 import type { Port } from './port.ts'
 import type { Costs, Processor } from './processor.ts'
-import type { SimLink, Unit } from './sim-link.ts'
+import { segmentHeadBytes, type SimLink, type Unit } from './sim-link.ts'
 import type { Watcher } from './watcher.ts'
 import type { World } from './world.ts'
 
@@ -48,6 +48,10 @@ export abstract class SimNode {
   /** Bytes handed to connections and not delivered yet. */
   committedBytes = 0
   bytesSentBefore = 0
+  /** Of frames, needed or not. */
+  bytesReceived = 0
+  /** It takes so many times as long to load a frame. */
+  slowTimes = 1
 
   constructor(world: World, id: string, role: 'seed' | 'agent', place: NodePlace) {
     this.world = world
@@ -101,8 +105,10 @@ export abstract class SimNode {
     const { now } = this.world.events
     link.heardAt = now
     if (parcel.type !== 'ping' && parcel.type !== 'pong') link.usedAt = now
-    if (parcel.type === 'piece') this.onPiece(link, parcel.request, bytes)
-    else {
+    if (parcel.type === 'piece') {
+      this.bytesReceived += bytes - segmentHeadBytes
+      this.onPiece(link, parcel.request, bytes)
+    } else {
       this.messages.count(parcel.type, this.world.events.now)
       this.onMessage(link, parcel)
     }
@@ -152,7 +158,7 @@ export abstract class SimNode {
   #load(id: ChunkId): Promise<Frame> {
     const { world } = this
     const item = world.itemOf(id)
-    const delayMs = this.loadMs(item)
+    const delayMs = this.loadMs(item) * this.slowTimes
     const loaded = this.watcher.loading(this, item)
     const promise = {
       catch: () => promise,

@@ -58,7 +58,7 @@ export class Simulation {
 
   /** Those whose time counts: nothing is the matter with them. */
   get counted(): readonly AgentNode[] {
-    return this.#withoutRoles('lost', 'liar', 'straggler', 'leaver')
+    return this.#withoutRoles('lost', 'liar', 'straggler', 'leaver', 'slow')
   }
 
   doneAt(agent: AgentNode): number | undefined {
@@ -88,7 +88,10 @@ export class Simulation {
       const role = this.#roles[n]
       const rack = rackSize > 0 ? Math.floor(n / rackSize) : undefined
       const rate = role === 'straggler' ? stragglerMbit : mbit
-      const agent = new AgentNode(this.world, `a${n}`, this.#place(rate, rack, seeds + n))
+      const outRate = role === 'slow' ? rate / this.options.slowTimes : rate
+      const place = this.#place(rate, rack, seeds + n, outRate)
+      const agent = new AgentNode(this.world, `a${n}`, place)
+      if (role === 'slow') agent.slowTimes = this.options.slowTimes
       agent.isLiar = role === 'liar'
       agent.isMute = role === 'mute'
       this.agents.push(agent)
@@ -96,10 +99,10 @@ export class Simulation {
     }
   }
 
-  #place(mbit: number, rack: number | undefined, n: number): NodePlace {
+  #place(mbit: number, rack: number | undefined, n: number, outMbit = mbit): NodePlace {
     const { network } = this.world
     const processor = this.#processors[n % this.#processors.length] ?? new Processor()
-    return { up: network.port(mbit), down: network.port(mbit), processor, rack }
+    return { up: network.port(outMbit), down: network.port(mbit), processor, rack }
   }
 
   #release(): void {

@@ -121,7 +121,6 @@ test('a ticket whose check is right and whose contents are not is refused', t =>
     { ...fields, expires: 1.5 },
     { ...fields, expires: '1' },
     { ...fields, expires: 2n ** 60n },
-    { ...fields, seeds: [] },
     { ...fields, seeds: 'text' },
     { ...fields, seeds: [1] },
     { ...fields, seeds: ['nonsense'] },

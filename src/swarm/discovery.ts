@@ -1,0 +1,54 @@
+import { hash } from 'node:crypto'
+import type { ComponentLogger, PeerDiscovery, Startable } from '@libp2p/interface'
+import { mdns, type MulticastDNSComponents } from '@libp2p/mdns'
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { limits } from '../base/index.ts'
+import type { PeerAddress } from './wire.ts'
+
+export interface DiscoveryInit {
+  readonly labKey: Uint8Array
+  readonly logger: ComponentLogger
+  /** What is told to those who ask; without it, this node only asks. */
+  readonly addresses?: () => Multiaddr[]
+  /** Anybody on the network can answer: whether it is a seed of the lab, its certificate says. */
+  readonly onFound?: (peer: PeerAddress) => void
+}
+
+/**
+ * Finds seeds of one lab on the same network by multicast DNS (RFC 6762), as libp2p's specification has
+ * it, under a service name that carries the lab: another lab's seeds do not answer.
+ */
+export class Discovery {
+  #service: PeerDiscovery & Startable
+
+  constructor({ labKey, logger, addresses, onFound }: DiscoveryInit) {
+    const make = mdns({
+      serviceTag: serviceOf(labKey),
+      interval: limits.discoveryIntervalMs,
+      broadcast: addresses !== undefined
+    })
+    const addressManager = { getAddresses: () => addresses?.() ?? [] }
+    // Of a libp2p node it uses these two, and takes any that look like them.
+    const components = { addressManager, logger } as unknown as MulticastDNSComponents
+    this.#service = make(components) as PeerDiscovery & Startable
+    this.#service.addEventListener('peer', ({ detail: { id, multiaddrs } }) => {
+      const found = multiaddrs.slice(0, limits.addressesPerPeerMax)
+      const peerId = id.toString()
+      // As a ticket has them: libp2p dials no list in which some name their peer and others do not.
+      onFound?.({ peerId, addresses: found.map(address => `${address.toString()}/p2p/${peerId}`) })
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.#service.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.#service.stop()
+  }
+}
+
+/** Eight bytes of the lab key's sha2-256 tell the labs of one network apart. */
+export function serviceOf(labKey: Uint8Array): string {
+  return `_bootswarm-${hash('sha256', labKey, 'hex').slice(0, 16)}._udp.local`
+}
