@@ -65,9 +65,10 @@ test('power is cut while the disk streams: the next boot goes on, with all that 
   await lab.seed.stop()
   // Slow enough for the cut to come in the middle.
   await lab.startSeed('--upload-rate', '700K')
+  const mac = '52:54:00:00:00:03'
   const file = await lab.emptyDisk('machine')
   const disk = await lab.cachedDisk(file)
-  const machine = await lab.startMachine({ drive: disk.drive, network: lab.network })
+  const machine = await lab.startMachine({ drive: disk.drive, network: lab.network, mac })
   await machine.shows('debian login: ', 10 * minuteMs)
   lab.note('login prompt')
   await machine.guest.logIn()
@@ -80,7 +81,7 @@ test('power is cut while the disk streams: the next boot goes on, with all that 
   await lab.seed.stop()
   await lab.startSeed()
   const same = await lab.cachedDisk(file)
-  const again = await lab.startMachine({ drive: same.drive, network: lab.network })
+  const again = await lab.startMachine({ drive: same.drive, network: lab.network, mac })
   await again.shows('debian login: ', 10 * minuteMs)
   lab.note('login prompt')
   await again.guest.logIn()
