@@ -13,6 +13,8 @@ export interface NetworkOptions {
   readonly seedRate: string
   /** The rate of the last machine, if it is a slow one. */
   readonly stragglerRate: string | undefined
+  /** What may pass a port at once after it was idle, as tc takes it. */
+  readonly burst?: string
   /** How long a packet may wait in a port: the length of its queue. */
   readonly queueMs: number
 }
@@ -37,11 +39,11 @@ export interface Network {
   close(): void
 }
 
-const burst = '128kb'
+const usualBurst = '128kb'
 export const seedAddress = '10.77.0.1'
 
 export async function buildNetwork(options: NetworkOptions): Promise<Network> {
-  const { rate, seedRate, stragglerRate, queueMs } = options
+  const { rate, seedRate, stragglerRate } = options
   const switchNamespace = labName('switch')
   const seed = { name: 'seed', address: seedAddress, namespace: labName('seed') }
   const machines = Array.from({ length: options.machines }, (_, index) => ({
@@ -56,10 +58,10 @@ export async function buildNetwork(options: NetworkOptions): Promise<Network> {
     const bridge = ['type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0']
     await run('ip', ['-n', switchNamespace, 'link', 'add', 'bridge', ...bridge])
     await run('ip', ['-n', switchNamespace, 'link', 'set', 'bridge', 'up'])
-    await plugIn(switchNamespace, seed, seedRate, queueMs)
+    await plugIn(switchNamespace, seed, seedRate, options)
     for (const [index, host] of machines.entries()) {
       const isLast = index === machines.length - 1
-      await plugIn(switchNamespace, host, (isLast ? stragglerRate : undefined) ?? rate, queueMs)
+      await plugIn(switchNamespace, host, (isLast ? stragglerRate : undefined) ?? rate, options)
     }
     return { seed, machines, close }
   } catch (error) {
@@ -98,7 +100,7 @@ async function plugIn(
   switchNamespace: string,
   { name, address, namespace }: Host,
   rate: string,
-  queueMs: number
+  { queueMs, burst = usualBurst }: Pick<NetworkOptions, 'queueMs' | 'burst'>
 ): Promise<void> {
   await addNamespace(namespace)
   const card = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]

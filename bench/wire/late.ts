@@ -7,9 +7,9 @@ import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { limits } from '../../src/base/index.ts'
-import { decodeFrame, encodeFrame } from '../../src/image/index.ts'
+import { encodeFrame, FrameEncoder } from '../../src/image/index.ts'
 import { processTimes } from '../lab/processors.ts'
-import { percentile } from '../lab/statistics.ts'
+import { percentile, rounded } from '../lab/statistics.ts'
 
 // The late joiner: a machine that comes when nobody has a frame any more. Whoever serves it reads plain
 // bytes from its disk and compresses them again; beside it a machine that is served by a seed, whose
@@ -38,6 +38,7 @@ process.exit()
 
 async function main(): Promise<void> {
   console.log(JSON.stringify(await compressionFigures()))
+  if (rounds === 0) return
   const image = join(directory, 'image')
   await writeProgramText(image)
   const store = join(directory, 'store')
@@ -86,23 +87,32 @@ function figures(joins: readonly Join[]) {
   }
 }
 
-/** What a chunk of Debian-like bytes costs to compress, and what the two levels leave of it. */
+/** What it costs to compress a chunk of program text, and what is left of it. */
 async function compressionFigures() {
   const chunks = await programText(64)
-  const timed = async (level: 'kept' | 'fast') => {
-    const frames = []
-    const begin = process.cpuUsage()
-    for (const chunk of chunks) frames.push(await encodeFrame(chunk, level))
-    const { user, system } = process.cpuUsage(begin)
-    const bytes = frames.reduce((sum, frame) => sum + frame.bytes.length, 0)
-    for (const frame of frames) await decodeFrame(frame, limits.chunkBytesDefault)
-    return {
-      cpuMsPerChunk: (user + system) / 1e3 / chunks.length,
-      bytesPerChunk: bytes / chunks.length
-    }
+  const encoder = new FrameEncoder()
+  const ways = {
+    kept: async (chunk: Buffer) => (await encodeFrame(chunk, 'kept')).bytes.length,
+    fast: async (chunk: Buffer) => (await encodeFrame(chunk, 'fast')).bytes.length,
+    thread: (chunk: Buffer) => encoder.encode(chunk, ({ bytes }) => bytes.length)
   }
-  await timed('fast')
-  return { kept: await timed('kept'), fast: await timed('fast') }
+  const measured: Record<string, { cpuMsPerChunk: number; bytesPerChunk: number }> = {}
+  for (const [name, encode] of Object.entries(ways)) {
+    const costs: number[] = []
+    let bytes = 0
+    // The first round starts the thread and fills the caches.
+    for (let round = 0; round < 6; round += 1) {
+      const begin = process.cpuUsage()
+      bytes = 0
+      for (const chunk of chunks) bytes += await encode(chunk)
+      const { user, system } = process.cpuUsage(begin)
+      if (round > 0) costs.push((user + system) / 1e3 / chunks.length)
+    }
+    const bytesPerChunk = Math.round(bytes / chunks.length)
+    measured[name] = { cpuMsPerChunk: rounded(percentile(costs, 0.5), 2), bytesPerChunk }
+  }
+  await encoder.close()
+  return measured
 }
 
 async function programText(count: number): Promise<Buffer[]> {

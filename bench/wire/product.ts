@@ -106,12 +106,13 @@ export async function startSwarm(
   lab: SigningKey,
   role: 'seed' | 'agent',
   transport: Transport,
-  handlers: SwarmHandlers
+  handlers: SwarmHandlers,
+  listen = role === 'seed' ? ['/ip4/127.0.0.1/tcp/0'] : []
 ): Promise<Swarm> {
   const swarm = await Swarm.start({
     key: generateSigningKey(),
     labKey: lab.publicKey,
-    listen: role === 'seed' ? ['/ip4/127.0.0.1/tcp/0'] : [],
+    listen,
     logger: silentLogger,
     handlers,
     encryption: transport === 'noise' ? 'noise' : 'any'

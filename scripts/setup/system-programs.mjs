@@ -24,6 +24,7 @@ const bootPrograms = [
   { file: '/usr/lib/ipxe/qemu/pxe-virtio.rom', package: 'ipxe-qemu' },
   { program: 'busybox', package: 'busybox' },
   { program: 'ip', package: 'iproute2' },
+  { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
   { file: '/usr/share/OVMF/OVMF_CODE_4M.fd', package: 'ovmf' },

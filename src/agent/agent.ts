@@ -1,6 +1,6 @@
 import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
-import { idOfCidText, imageCidText, Manifest, openRelease, parseImageName } from '../image/index.ts'
+import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
   formatNbdAddress,
@@ -9,9 +9,11 @@ import {
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
+import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
+import { BootLearning } from './boot-learning.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
@@ -28,6 +30,7 @@ import { ManifestFinder } from './manifest-finder.ts'
 import type { Membership } from './membership.ts'
 import type { AgentOptions } from './options.ts'
 import type { Peering } from './peering.ts'
+import { NewerRelease } from './newer-release.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
@@ -59,14 +62,16 @@ export class Agent {
   #peering!: Peering
   #membership!: Membership
   #disk!: TargetDisk
+  #boots!: BootLearning
   #session: Session | undefined
   #view: ImageView | undefined
   #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
+  #bootCache: BootCache | undefined
   #scanSaidAt = 0
-  #newer: string | undefined
+  readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -74,6 +79,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
+    this.#newer = new NewerRelease(this.#ticket.labKey)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
@@ -102,6 +108,8 @@ export class Agent {
     await this.#keepIdentity()
     this.#nbd = await this.#serve(image)
     await this.#listenToMachine()
+    const { bootCache, logger } = options
+    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
     this.#emit(this.#readyEvent(image))
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
@@ -112,8 +120,10 @@ export class Agent {
     clearTimeout(this.#shareTimer)
     this.#reporter?.stop()
     this.#session?.stop()
+    ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
+    await this.#bootCache?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -200,11 +210,13 @@ export class Agent {
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
     const { insecure, nbdTls: tls, logger } = this.#options
-    const exports = new AgentExports(this.#options, image, this.#disk)
-    this.#exports = exports
+    const [options, { labKey }] = [this.#options, this.#ticket]
+    const emit = (event: AgentEvent): void => this.#emit(event)
+    this.#boots = new BootLearning({ image, labKey, options, session: () => this.#session, emit })
+    this.#exports = new AgentExports(options, image, this.#disk, this.#boots)
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: () => exports.list(),
+      exports: () => this.#exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -266,7 +278,8 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
-      onRelease: signed => this.#checkNewer(signed, image),
+      boots: this.#boots,
+      onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })
       },
@@ -279,6 +292,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
+      bootCache: this.#bootCache,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -307,6 +321,8 @@ export class Agent {
     this.#emit({ event: 'complete', ...this.#finished(report, true) })
     this.#reporter?.now()
     this.completed.resolve()
+    // Its own disk comes first.
+    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -326,15 +342,9 @@ export class Agent {
     return { ...figuresOf(this.#traffic, this.#disk, report), verified }
   }
 
-  #checkNewer(signed: Uint8Array, image: PinnedImage): void {
-    if (signed.length === 0) return
-    const release = openRelease(this.#ticket.labKey, signed)
-    if (release.imageId === image.imageId) return
-    const newer = imageCidText(release.imageId)
-    // Every seed says it each time that it is reached; it is news once.
-    if (this.#newer === newer) return
-    this.#newer = newer
-    this.#emit({ event: 'newer', name: `${release.name}:${release.tag}`, image: newer })
+  #sayNewer(signed: Uint8Array, image: PinnedImage): void {
+    const news = this.#newer.newsOf(signed, image)
+    if (news !== undefined) this.#emit(news)
   }
 
   async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {

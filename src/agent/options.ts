@@ -1,6 +1,7 @@
 import type { Logger } from '../base/index.ts'
 import type { WritesMode } from '../disk/index.ts'
 import type { NbdTls } from '../nbd/index.ts'
+import type { BootCacheInit } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 
@@ -43,10 +44,14 @@ export interface AgentOptions {
   readonly backgroundFloor?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
+  /** Without a chunk read for the first time for so long a boot is over; Infinity reports none. */
+  readonly profileAfterMs?: number
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number
   readonly downloadRate?: number
+  /** What this machine has of the files that others boot, and where it serves them. */
+  readonly bootCache?: Omit<BootCacheInit, 'logger'>
   readonly logger: Logger
   onEvent(event: AgentEvent): void
 }
@@ -54,7 +59,7 @@ export interface AgentOptions {
 /** What an image is shown with that goes to no disk. */
 export type ExporterOptions = Omit<
   AgentOptions,
-  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs'
+  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache'
 >
 
 /** Any free port of every address: peers learn it from the hello. */

@@ -24,6 +24,14 @@ export const limits = {
   /** What a manifest block (root or page) may decode to. */
   manifestBlockBytesMax: 4 * MiB,
   nameLengthMax: 128,
+  /** Chunks that a boot profile names: 2 GiB in default chunks; what reads more is no boot. */
+  bootChunksMax: 16_384,
+  /** A signed boot profile: 8 bytes a chunk, and what signing adds. */
+  profileBytesMax: 136 * KiB,
+  /** Machines whose last boot of an image a seed remembers; more would add nothing to a median. */
+  bootReportsMax: 8,
+  /** A boot is over when so long nothing has been read that was not read before. */
+  bootQuietMs: 60_000,
   /** A signed release: two names, a CID, two numbers, a signature. */
   releaseBytesMax: 4 * KiB,
 
@@ -76,6 +84,8 @@ export const limits = {
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
   asideBytesMax: 64 * MiB,
+  /** Chunks in memory on their way there: beyond it the machine's next write into a new one waits. */
+  asideComingBytesMax: 8 * MiB,
   /** The least room for writes that are discarded, on a device: a desktop's first minutes. */
   overlayBytesMin: 16 * MiB,
   /** How long a chunk that was written may stay unrecorded in the presence journal. */
@@ -201,6 +211,16 @@ export const limits = {
   netbootFileBytesMax: 512 * MiB,
   /** Of the seed, in a ticket on a kernel's command line, which has 2,048 bytes on x86. */
   bootTicketAddressesMax: 3,
+  /** Downloads at a time: with more of them each machine of a rack waits for the last one's. */
+  netbootDownloadsMax: 16,
+  /** And so many machines that wait for one. */
+  netbootWaitingMax: 2_048,
+  /** A machine that takes nothing for so long has been switched off. */
+  netbootSilentMs: 90_000,
+  /** One file from one source: 500 MB at 4 Mbit/s. */
+  netbootLoadMs: 1_000_000,
+  netbootHttpPort: 4912,
+  netbootAgentPort: 4913,
   seedPort: 4910,
   seedHttpPort: 4911
 } as const
@@ -235,6 +255,14 @@ assertRelation(
 assertRelation(
   limits.windowUpdateBytes + limits.writeBlockBytes <= 192 * KiB,
   'a peer is let go on before it has used up the 256 KiB that yamux begins with'
+)
+assertRelation(
+  limits.bootChunksMax * 8 + 4 * KiB <= limits.profileBytesMax,
+  'the longest boot profile fits its limit'
+)
+assertRelation(
+  limits.profileBytesMax + 4 * KiB < limits.messageBytesMax,
+  'a profile fits a message'
 )
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
 assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { BootswarmError, limits, secondsUp } from '../base/index.ts'
+import { limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
+import { parseHostPort } from './host-port.ts'
 import { checkedLocation } from './location.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
@@ -64,15 +65,6 @@ export function register(program: Command): void {
     })
   addNbdOptions(command)
   addTuning(command)
-}
-
-/** ERR_USAGE naming the option. */
-export function parseHostPort(option: string, text: string): { host: string; port: number } {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text)
-  const host = match?.[1] ?? match?.[2]
-  const port = Number(match?.[3])
-  if (host !== undefined && port <= 65_535) return { host, port }
-  throw new BootswarmError('ERR_USAGE', `${option} ${text} is not HOST:PORT, such as 0.0.0.0:4911`)
 }
 
 let lastSent = 0

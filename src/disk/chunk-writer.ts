@@ -6,6 +6,7 @@ import type { ChunkStates } from './chunk-states.ts'
 import type { Demand, DemandEvents } from './demand.ts'
 import type { Metadata } from './metadata.ts'
 import { blockStates, masks } from './presence-map.ts'
+import type { BlockRun } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
 import type { RoomWait } from './room-wait.ts'
 import type { Storage } from './storage.ts'
@@ -123,15 +124,15 @@ export class ChunkWriter {
     const { map } = states
     const { position } = part
     const blocks = blocksOf(part)
-    if (states.owesAside(position)) await this.#putAsideFromDisk(position)
-    if (map.any(blocks.block, blocks.count, masks.pristine) && !recorder.isUnrecorded(position)) {
-      await recorder.touch(position)
+    if (states.owesAside(position)) {
+      const touched = recorder.isUnrecorded(position) ? undefined : recorder.touch(position)
+      await Promise.all([this.#takeAside(position), touched])
     }
     const untouched = (map.chunkStates(position) & masks.written) === 0
     const filled = this.#filledUp(part, data)
-    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
+    for (let wait = this.#notYet(position, blocks); wait !== undefined;) {
       await wait
-      wait = recorder.whenFree(blocks)
+      wait = this.#notYet(position, blocks)
     }
     const missing = map.any(blocks.block, blocks.count, masks.missing)
     const range = { offset: filled.offset, length: filled.data?.length ?? part.length }
@@ -143,7 +144,16 @@ export class ChunkWriter {
     }
     states.refresh(position)
     demand.wake(position, false)
-    if (untouched && states.needs(position)) await this.#wantAside(position)
+    if (untouched && states.needs(position)) this.#wantAside(position)
+  }
+
+  /** What a write into the blocks has to wait for; a chunk that is recorded meanwhile has to be touched. */
+  #notYet(position: number, blocks: BlockRun): Promise<void> | undefined {
+    const { states, recorder } = this.#parts
+    const isOver = states.map.any(blocks.block, blocks.count, masks.pristine)
+    const touched =
+      isOver && !recorder.isUnrecorded(position) ? recorder.touch(position) : undefined
+    return touched ?? recorder.whenFree(blocks)
   }
 
   async #writeMissing(offset: number, data: Uint8Array): Promise<void> {
@@ -184,23 +194,28 @@ export class ChunkWriter {
     return this.#parts.states.owesAside(part.position) || this.#missingEdges(part).length > 0
   }
 
-  async #putAsideFromDisk(position: number): Promise<void> {
-    const { states, target } = this.#parts
-    if (states.aside.full) return await this.#giveUp(position)
-    const plain = await target.read(position * states.image.chunkSize, states.lengthOf(position))
-    await this.#putAside(position, await this.#parts.encodeFrame(plain))
+  /** The chunk's bytes are in memory when it resolves; its frame comes into the area behind that. */
+  async #takeAside(position: number): Promise<void> {
+    const { states, target, encodeFrame } = this.#parts
+    if (states.aside.full) return this.#giveUp(position)
+    const length = states.lengthOf(position)
+    const plain = await target.read(position * states.image.chunkSize, length)
+    await states.aside.crowded
+    const onRefused = (): void => this.#giveUp(position)
+    states.aside.bring(position, { plain, encodeFrame, onRefused })
   }
 
   async #putAside(position: number, frame: Frame): Promise<void> {
-    if (!(await this.#parts.states.aside.put(position, frame))) await this.#giveUp(position)
+    if (!(await this.#parts.states.aside.put(position, frame))) this.#giveUp(position)
   }
 
-  async #wantAside(position: number): Promise<void> {
-    if (this.#parts.states.aside.full) await this.#giveUp(position)
+  #wantAside(position: number): void {
+    if (this.#parts.states.aside.full) this.#giveUp(position)
     else this.#parts.onNeed(position, 'aside')
   }
 
-  async #giveUp(position: number): Promise<void> {
+  /** Nobody waits for the record: without it the chunk is asked for once more after a crash. */
+  #giveUp(position: number): void {
     const { states, metadata, logger } = this.#parts
     if (!states.givenUp.set(position, true)) return
     states.refresh(position)
@@ -209,6 +224,7 @@ export class ChunkWriter {
       givenUp: states.givenUp.count
     })
     this.#parts.onGivenUp(states.givenUp.count)
-    await metadata.append([{ kind: 'given-up', position }])
+    // If this fails, so does the next flush.
+    metadata.append([{ kind: 'given-up', position }]).catch(() => {})
   }
 }

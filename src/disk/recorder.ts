@@ -148,6 +148,7 @@ export class Recorder {
 
   /** Flushes until nothing is left to say. */
   async settle(): Promise<void> {
+    await this.#parts.states.aside.settled()
     do {
       await this.flush()
       // Until it is written nobody would say that it is owing.

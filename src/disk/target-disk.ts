@@ -88,7 +88,7 @@ export class TargetDisk implements BlockDevice {
       target: parts.target,
       metadata: parts.metadata,
       logger: context.logger,
-      encodeFrame: context.encodeFrame ?? encodeFrame,
+      encodeFrame: context.encodeFrame ?? (plain => encodeFrame(plain, 'fast')),
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })

@@ -100,8 +100,20 @@ async function verifyInTurn(
   scratch: Buffer,
   signal: AbortSignal | undefined
 ): Promise<ChunkVerdict> {
+  if (id === zeroId) learnZero(parts, position)
   await parts.pace.turn(parts.states.lengthOf(position), signal)
   return verifyOrAdopt(parts, position, id, scratch)
+}
+
+/**
+ * A crash can take the record that a present chunk is zeros. What was put aside of it since may hold
+ * what the machine wrote before the crash; as a chunk of zeros it needs no frame.
+ */
+function learnZero({ states, recorder }: VerificationParts, position: number): void {
+  if ((states.map.chunkStates(position) & masks.missing) !== 0) return
+  if (!states.zero.set(position, true)) return
+  recorder.zeroKnown(position)
+  states.refresh(position)
 }
 
 /** What the machine wrote before a crash that took the record of it is no damage. */

@@ -31,7 +31,7 @@ interface Slot {
 /**
  * Compresses chunks that somebody waits for, in a thread of its own, with one encoder and memory that
  * is used again: as calls to libuv's threads each made an encoder of a megabyte and a buffer, all of it
- * garbage at once, and took twice the processor time (docs/bench-wire.md). It begins when it is needed.
+ * garbage at once, and took up to twice the processor time (docs/bench-wire.md). It begins when it is needed.
  */
 export class FrameEncoder {
   #worker: Worker | undefined

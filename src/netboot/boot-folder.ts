@@ -89,12 +89,17 @@ export async function readBootFiles(folder: string): Promise<BootFiles> {
       `${path} does not exist; make it with: bootswarm netboot build --out ${folder}`
     )
   })
+  return parseBootFiles(text, path)
+}
+
+/** `where` is named in errors; ERR_NETBOOT_INVALID, ERR_FORMAT_VERSION. */
+export function parseBootFiles(text: string, where: string): BootFiles {
   const fields = fieldsOf(text)
-  if (fields?.format !== format) throw invalid(path, 'is no manifest of a netboot folder')
+  if (fields?.format !== format) throw invalid(where, 'is no manifest of a netboot folder')
   if (fields.version !== version) {
     throw new BootswarmError(
       'ERR_FORMAT_VERSION',
-      `${path} has format ${String(fields.version)}, this bootswarm reads ${version}; build it again`
+      `${where} has format ${String(fields.version)}, this bootswarm reads ${version}; build it again`
     )
   }
   const arch = architectures.find(known => known === fields.arch)
@@ -104,7 +109,7 @@ export async function readBootFiles(folder: string): Promise<BootFiles> {
   if (arch !== undefined && kernel !== undefined && first !== undefined && archive !== undefined) {
     return { arch, kernel, firstStage: first, archive }
   }
-  throw invalid(path, 'names a file in a way that cannot be')
+  throw invalid(where, 'names a file in a way that cannot be')
 }
 
 /** Reads the manifest and hashes every file that it names. ERR_NETBOOT_INVALID names one that is not so. */

@@ -137,6 +137,19 @@ export const eventCatalogue = {
         'The machine wrote into a chunk and there is no room to keep what the image has there: it is not served to peers any more.',
       fields: { seconds, chunks: number('How many there are of them by now.') }
     },
+    foreseen: {
+      meaning: 'A boot profile of the image came: what boots read is fetched ahead of the reads.',
+      fields: {
+        seconds,
+        chunks: number('Chunks that it names.'),
+        reports: number('Boots that it was learned from.')
+      }
+    },
+    booted: {
+      meaning:
+        'Nothing was read for the first time for as long as --profile-after says: what the boot read is reported to the seeds.',
+      fields: { seconds, chunks: number('Chunks that the boot read.') }
+    },
     newer: {
       meaning: 'The name means a newer image by now; this disk goes on with the one it began.',
       fields: { name: text('The name asked for.'), image: text('CID of the newer image.') }
@@ -150,6 +163,25 @@ export const eventCatalogue = {
     unshared: {
       meaning: 'The disk is complete and peers are not served any more, as --share asked.',
       fields: { seconds }
+    },
+    ...ofEveryProcess
+  },
+  netboot: {
+    ready: {
+      meaning: 'Machines can boot; the first line of `netboot serve`.',
+      fields: {
+        url: text('http://HOST:PORT; machines begin with its /boot.ipxe.'),
+        dnsmasq: text('What dnsmasq needs to send machines there.')
+      }
+    },
+    script: {
+      meaning: 'A machine has asked what to boot.',
+      fields: {
+        seconds,
+        machine: text('Its hardware address, or its SMBIOS UUID.'),
+        script: text('`deploy`, `local` (it boots from its disk) or `refused`.'),
+        why: optional(text('Why it gets nothing.'))
+      }
     },
     ...ofEveryProcess
   },
@@ -196,9 +228,10 @@ export type ProcessEvent<P extends ProcessName> = {
 export type SeedEvent = ProcessEvent<'seed'>
 export type AgentEvent = ProcessEvent<'agent'>
 export type AttachEvent = ProcessEvent<'attach'>
+export type NetbootEvent = ProcessEvent<'netboot'>
 
 /** The line that --json prints for an event, with its newline; `event` comes first. */
-export function eventLine(event: SeedEvent | AgentEvent | AttachEvent): string {
+export function eventLine(event: SeedEvent | AgentEvent | AttachEvent | NetbootEvent): string {
   const { event: name, ...fields } = event
   return `${JSON.stringify({ event: name, ...fields })}\n`
 }

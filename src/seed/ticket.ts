@@ -27,13 +27,33 @@ export async function makeTicket(
   }
 }
 
-/**
- * A ticket for one boot of one machine: whoever else reads it can do nothing with it. It is part of a
- * kernel's command line, so it names few of the seed's addresses.
- */
-export function makeBootTicket(store: TicketStore, init: TicketInit): string {
-  const seeds = forOthers(init.seeds).slice(0, limits.bootTicketAddressesMax)
-  return ticketOf(store, { ...init, seeds })
+export interface BootTickets extends AsyncDisposable {
+  /**
+   * For one boot of one machine: whoever else reads it can do nothing with it. `seeds` are multiaddrs,
+   * by default those where the store's seed was last. A ticket becomes part of a kernel's command line,
+   * so it names few of them.
+   */
+  make(machine: string, expiresMs: number, seeds?: readonly string[]): Promise<string>
+}
+
+/** Rejects as openStore does. */
+export async function openBootTickets(storeDir: string): Promise<BootTickets> {
+  const store = await openStore(storeDir)
+  return {
+    async make(machine, expiresMs, seeds) {
+      const all = forOthers(seeds ?? (await expectedAddresses(store)))
+      return ticketOf(store, { machine, expiresMs, seeds: few(all) })
+    },
+    [Symbol.asyncDispose]: () => store.close()
+  }
+}
+
+/** IPv4 before IPv6, which is longer. */
+function few(seeds: readonly string[]): string[] {
+  const sorted = [...seeds].sort(
+    (a, b) => Number(a.startsWith('/ip6')) - Number(b.startsWith('/ip6'))
+  )
+  return sorted.slice(0, limits.bootTicketAddressesMax)
 }
 
 type TicketStore = Pick<Store, 'lab' | 'enrolSecret'>

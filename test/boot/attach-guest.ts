@@ -1,5 +1,5 @@
 import { cp, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { Guest } from './guest.ts'
@@ -8,7 +8,7 @@ import { run, start } from './processes.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
-/** A file system with Node and as much of bootswarm as `attach` needs, for a guest that has neither. */
+/** A file system with nbd-client, Node and as much of bootswarm as `attach` needs, for a guest that has none. */
 export async function buildTools(directory: string): Promise<string> {
   const tree = join(directory, 'tools')
   await mkdir(join(tree, 'node_modules'), { recursive: true })
@@ -19,9 +19,20 @@ export async function buildTools(directory: string): Promise<string> {
     const from = join(root, 'node_modules', name)
     await cp(from, join(tree, 'node_modules', name), { recursive: true, dereference: true })
   }
+  await copyNbdClient(join(tree, 'nbd-client'))
   const disk = join(directory, 'tools.img')
   await run('mke2fs', ['-q', '-t', 'ext4', '-d', tree, disk, '400m'])
   return disk
+}
+
+/** With its libraries: a minimal guest has not all of them. */
+async function copyNbdClient(folder: string): Promise<void> {
+  const client = '/usr/sbin/nbd-client'
+  await mkdir(folder)
+  const libraries = (await run('ldd', [client])).matchAll(/(\/\S+\.so\S*)/g)
+  for (const path of [client, ...[...libraries].map(([, path = '']) => path)]) {
+    await cp(path, join(folder, basename(path)), { dereference: true })
+  }
 }
 
 export interface AttachGuestOptions {

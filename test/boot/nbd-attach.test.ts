@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { buildDemoImage } from '../../src/demo/index.ts'
 import { buildTools, startAttachGuest } from './attach-guest.ts'
+import type { Guest } from './guest.ts'
 import { askTicket, importImage, startSeed, waitForEvent } from './bootswarm.ts'
 import { buildDebianImage, type BuiltImage } from './image.ts'
 import { run, start, type RunningProcess } from './processes.ts'
@@ -23,11 +24,12 @@ const kept = fileURLToPath(new URL('../../build/boot/', import.meta.url))
 /** Writers that keep their files' checksums elsewhere, readers of what the image had, and syncs. */
 const load = `
 cat > /root/load.sh <<'END'
+[ -n "$P" ] || P=w
 writer() {
   for i in $(seq 1 $2); do
-    dd if=/dev/urandom of=/work/w$1.$i bs=16k count=$((i % 9 + 1)) status=none || echo FAILED
-    (cd /work && sha256sum w$1.$i) >> /root/sums.$1
-    [ $((i % 7)) = 0 ] && rm /work/w$1.$((i - 3)) && sed -i "/ w$1.$((i - 3))\\$/d" /root/sums.$1
+    dd if=/dev/urandom of=/work/$P$1.$i bs=16k count=$((i % 9 + 1)) status=none || echo FAILED
+    (cd /work && sha256sum $P$1.$i) >> /root/sums.$1
+    [ $((i % 7)) = 0 ] && rm /work/$P$1.$((i - 3)) && sed -i "/ $P$1.$((i - 3))\\$/d" /root/sums.$1
     [ $((i % 5)) = 0 ] && sync -f /work
   done
 }
@@ -57,6 +59,47 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo
   server.close()
   return port
+}
+
+interface IoctlRun {
+  readonly port: number
+  readonly agent: RunningProcess
+  readonly startAgent: () => Promise<RunningProcess>
+  readonly note: (what: string) => void
+}
+
+/**
+ * The same file system by nbd-client and ioctl, which knows no dead-connection time-out: when the agent
+ * is killed the kernel gives the file system errors, and after the machine has attached it again the
+ * journal has put it right and all that was synced is there. Gives back the agent that runs then.
+ */
+async function throughIoctl(guest: Guest, { port, agent, startAgent, note }: IoctlRun) {
+  const client = 'LD_LIBRARY_PATH=/tools/nbd-client /tools/nbd-client/nbd-client'
+  const attach = `${client} -N '' 10.0.2.2 ${port} /dev/nbd1 -nonetlink -timeout 600`
+  await guest.runCommand('rm -f /root/sums.* /root/done; dmesg -C', minuteMs)
+  await guest.runCommand(attach, 2 * minuteMs)
+  await guest.runCommand('mount /dev/nbd1 /work', minuteMs)
+  await guest.runCommand('sh /root/load.sh 15 > /root/load.log 2>&1', 5 * minuteMs)
+  await guest.runCommand('sync && ! grep -q . /root/load.log', minuteMs)
+  await guest.runCommand('cat /root/sums.* > /root/synced; rm /root/sums.*', minuteMs)
+  note('ioctl: the first load is done')
+  // Files of other names, so that what was synced stays as it is.
+  const more = '{ (P=x sh /root/load.sh 40 > /dev/null 2>&1; touch /root/done) & }'
+  await guest.runCommand(more, minuteMs)
+  await sleep(4_000)
+  agent.kill()
+  note('ioctl: the agent is killed')
+  await guest.runCommand('until [ -e /root/done ]; do sleep 1; done', 10 * minuteMs)
+  await guest.runCommand(`umount -l /work; ${client} -d /dev/nbd1; true`, 2 * minuteMs)
+  const next = await startAgent()
+  await guest.runCommand(attach, 2 * minuteMs)
+  await guest.runCommand('mount /dev/nbd1 /work', minuteMs)
+  await guest.runCommand('(cd /work && sha256sum -c --quiet /root/synced)', 5 * minuteMs)
+  await guest.runCommand('(cd /work && sha256sum -c --quiet /root/image.sums)', 5 * minuteMs)
+  await guest.runCommand('umount /work && e2fsck -fn /dev/nbd1', 5 * minuteMs)
+  await guest.runCommand(`${client} -d /dev/nbd1`, minuteMs)
+  note('ioctl: attached again and checked')
+  return next
 }
 
 test('an ext4 under load on /dev/nbd0: the agent is killed, then stopped, and comes back', async t => {
@@ -133,8 +176,9 @@ test('an ext4 under load on /dev/nbd0: the agent is killed, then stopped, and co
   await guest.runCommand('! dmesg | grep -iE "I/O error|EXT4-fs (error|warning)"', minuteMs)
   await guest.runCommand('umount /work && e2fsck -fn /dev/nbd0', 5 * minuteMs)
   note('checked in the guest')
+  const fourth = await throughIoctl(guest, { port, agent: third, startAgent, note })
   await guest.powerOff(2 * minuteMs)
-  t.is(await third.stop(), 0)
+  t.is(await fourth.stop(), 0)
   await t.notThrowsAsync(run('e2fsck', ['-fn', disk]))
   if (t.passed) await rm(consoleFile, { force: true })
   else t.log((await readFile(consoleFile, 'utf8')).slice(-4000))

@@ -44,6 +44,9 @@ async function checkDisk(
   const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
   await placeAll(disk, image)
   await disk.finish()
+  // A write that nobody flushed may be there without a record of it, and its chunk not put aside yet.
+  for (const chunk of (await disk.verify(image)).badChunks) await disk.distrust(chunk)
+  await placeAll(disk, image)
   const report = await disk.verify(image)
   t.deepEqual(report.badChunks, [])
   t.true(report.machineWrittenBytes >= writes.flushedBytes)

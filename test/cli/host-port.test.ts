@@ -1,5 +1,5 @@
 import test from 'ava'
-import { parseHostPort } from '../../src/cli/seed.ts'
+import { parseHostPort } from '../../src/cli/host-port.ts'
 import { throwsWith } from '../helpers/errors.ts'
 
 test('hosts and ports', t => {

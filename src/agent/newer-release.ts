@@ -1,0 +1,26 @@
+import { imageCidText, openRelease } from '../image/index.ts'
+import type { AgentEvent } from '../observe/index.ts'
+import type { PinnedImage } from './image-choice.ts'
+
+/** Notices that the name by which an image was asked for means another one by now. */
+export class NewerRelease {
+  readonly #labKey: Uint8Array
+  #said: string | undefined
+
+  constructor(labKey: Uint8Array) {
+    this.#labKey = labKey
+  }
+
+  /**
+   * What there is to say of a release that a seed has signed; every seed says it each time that it is
+   * reached, and it is news once. An empty release says that the name is not known. Throws as openRelease.
+   */
+  newsOf(signed: Uint8Array, image: PinnedImage): AgentEvent | undefined {
+    if (signed.length === 0) return undefined
+    const { name, tag, imageId } = openRelease(this.#labKey, signed)
+    const newer = imageCidText(imageId)
+    if (imageId === image.imageId || this.#said === newer) return undefined
+    this.#said = newer
+    return { event: 'newer', name: `${name}:${tag}`, image: newer }
+  }
+}
