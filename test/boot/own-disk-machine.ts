@@ -12,6 +12,8 @@ export interface OwnDiskOptions {
   /** Changed by the machine. */
   disk: string
   firmware: 'BIOS' | 'UEFI'
+  /** Debian's cloud kernel has no driver for AHCI. */
+  bus: 'AHCI' | 'virtio'
   /** The serial console goes here; files of the same name with an ending are made beside it. */
   consoleFile: string
 }
@@ -27,7 +29,7 @@ export class OwnDiskMachine {
   }
 
   static async start(t: ExecutionContext, options: OwnDiskOptions): Promise<OwnDiskMachine> {
-    const { disk, firmware, consoleFile } = options
+    const { disk, firmware, bus, consoleFile } = options
     const monitor = `${consoleFile}.monitor`
     // Software emulation only: the test is to run on machines without KVM, and alike on all of them. A processor without
     // AVX, whose emulation is slow.
@@ -35,7 +37,10 @@ export class OwnDiskMachine {
     const outside = ['-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
     const control = ['-monitor', `unix:${monitor},server=on,wait=off`]
     const drive = ['-drive', `file=${disk},format=raw,if=none,id=disk`]
-    const device = ['-device', 'ahci,id=ahci', '-device', 'ide-hd,drive=disk,bus=ahci.0']
+    const device =
+      bus === 'virtio'
+        ? ['-device', 'virtio-blk-pci,drive=disk']
+        : ['-device', 'ahci,id=ahci', '-device', 'ide-hd,drive=disk,bus=ahci.0']
     const args = [...machine, ...outside, ...control, ...drive, ...device]
     if (firmware === 'UEFI') args.push(...(await uefi(`${consoleFile}.variables`)))
     return new OwnDiskMachine(start(t, 'QEMU', 'qemu-system-x86_64', args, consoleFile), monitor)

@@ -6,7 +6,13 @@ import test, { type ExecutionContext } from 'ava'
 import { askTicket, importImage, startAgent, startSeed, waitForEvent } from './bootswarm.ts'
 import { differingBlocks } from './disks.ts'
 import { buildImage } from './image.ts'
-import { OwnDiskMachine, checkFileSystemAt, mib, readFileAt } from './own-disk-machine.ts'
+import {
+  OwnDiskMachine,
+  type OwnDiskOptions,
+  checkFileSystemAt,
+  mib,
+  readFileAt
+} from './own-disk-machine.ts'
 
 const minuteMs = 60_000
 const keptForReaders = fileURLToPath(new URL('../../build/boot/', import.meta.url))
@@ -22,17 +28,18 @@ async function makeDirectory(t: ExecutionContext): Promise<string> {
   return directory
 }
 
+type Machine = Pick<OwnDiskOptions, 'disk' | 'firmware' | 'bus'>
+
 /** Boots a disk to its login prompt, shuts the machine down, and looks at what it left. */
 async function bootOwnDisk(
   t: ExecutionContext,
-  disk: string,
-  firmware: 'BIOS' | 'UEFI',
+  { disk, firmware, bus }: Machine,
   fileSystemAt: number
 ): Promise<{ machineId: string; hostKey: string }> {
   const directory = await makeDirectory(t)
   const consoleFile = join(directory, 'console.txt')
   try {
-    const machine = await OwnDiskMachine.start(t, { disk, firmware, consoleFile })
+    const machine = await OwnDiskMachine.start(t, { disk, firmware, bus, consoleFile })
     await machine.waitForText('debian login: ', 8 * minuteMs)
     t.is(await machine.pressPowerButton(3 * minuteMs), 0)
     // What fstab names by its UUID was there; the log-in prompt may have wiped one of the two lines away.
@@ -76,8 +83,8 @@ test('a disk that an agent completed boots by itself, from BIOS and from UEFI', 
   t.is(await seed.stop(), 0)
   t.deepEqual(await differingBlocks(disk, image.disk), [])
 
-  const first = await bootOwnDisk(t, disk, 'BIOS', rootAt)
-  const second = await bootOwnDisk(t, disk, 'UEFI', rootAt)
+  const first = await bootOwnDisk(t, { disk, firmware: 'BIOS', bus: 'AHCI' }, rootAt)
+  const second = await bootOwnDisk(t, { disk, firmware: 'UEFI', bus: 'AHCI' }, rootAt)
   t.deepEqual(second, first)
 })
 
@@ -85,5 +92,5 @@ test('a disk with its root on LVM boots by itself', async t => {
   t.timeout(12 * minuteMs)
   const image = await buildImage('debian-12-lvm', await makeDirectory(t))
   t.is(await readFileAt(image.disk, rootOnLvmAt, '/etc/machine-id'), '')
-  await bootOwnDisk(t, image.disk, 'BIOS', rootOnLvmAt)
+  await bootOwnDisk(t, { disk: image.disk, firmware: 'BIOS', bus: 'virtio' }, rootOnLvmAt)
 })
