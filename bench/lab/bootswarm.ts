@@ -97,9 +97,14 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
 function startSeed(run: Run): LabProcess {
   const listen = ['--listen', `/ip4/${seedAddress}/tcp/4910`, '--http', '127.0.0.1:4911']
   const command = [launcher, 'seed', '--store', run.subject.storePath, ...listen, '--json']
-  return startOn(run, run.network.seed, [...command, ...tuningOf(run), ...run.options.seedArgs], {
-    env: probeInto(run, run.network.seed)
-  })
+  return startOn(
+    run,
+    run.network.seed,
+    [...command, ...tuningOf(run), ...locationOf(run.network.seed), ...run.options.seedArgs],
+    {
+      env: probeInto(run, run.network.seed)
+    }
+  )
 }
 
 function startAgent(run: Run, host: Host, ticket: string, startAtMs: number): LabProcess {
@@ -107,10 +112,14 @@ function startAgent(run: Run, host: Host, ticket: string, startAtMs: number): La
   const where = ['--disk', diskOf(run, host), '--nbd', `unix:${socketOf(run, host)}`]
   const who = ['--ticket', ticket, '--image', subject.name, '--name', host.name]
   const when = ['--start-at', String(startAtMs), '--listen', '/ip4/0.0.0.0/tcp/0', '--json']
-  const how = [...tuningOf(run), ...options.agentArgs]
+  const how = [...tuningOf(run), ...locationOf(host), ...options.agentArgs]
   return startOn(run, host, [launcher, 'agent', ...who, ...where, ...when, ...how], {
     env: options.probeAgents ? probeInto(run, host) : {}
   })
+}
+
+function locationOf({ location }: Host): string[] {
+  return location === undefined ? [] : ['--location', location]
 }
 
 function tuningOf({ options: { without, fallbackMs } }: Run): string[] {
@@ -137,6 +146,7 @@ async function factsAtEnd(run: Run, endMs: number): Promise<Record<string, unkno
   const status = await askSeed(subject.storePath).catch(() => undefined)
   const lines = await readProbe(probeFileOf(run, network.seed))
   return {
+    uplinkBytes: await network.uplinkBytes(),
     seedPayloadBytes: status?.seed.bytesSent,
     seedProbe: summarizeProbe(lines, performance.timeOrigin + endMs, subject.bootSet)
   }
