@@ -7,6 +7,7 @@ import { run as runCommand } from './commands.ts'
 import { compareDisks } from './disks.ts'
 import { seedAddress, type Host } from './network.ts'
 import type { EventLine, LabProcess } from './processes.ts'
+import { teach } from './learning.ts'
 import { readProbe, summarizeProbe } from './probe-log.ts'
 import { loadScript, replay, type Replayed } from './replay.ts'
 import {
@@ -29,6 +30,7 @@ const loadedSecondsMin = 0.1
 
 /** A seed and an agent a machine, as a user would start them. */
 export async function runBootswarm(run: Run): Promise<Outcome[]> {
+  await learnOnce(run)
   // The probe adds to its file, and a seed that returns goes on where the first ended.
   const probed = [run.network.seed, ...run.network.machines].map(host => probeFileOf(run, host))
   await Promise.all(probed.map(path => rm(path, { force: true })))
@@ -94,6 +96,22 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
   ]
 }
 
+/** The store of a bench is new, so what its seed knows of boots is what it is taught here. */
+const taught = new Set<string>()
+
+async function learnOnce(run: Run): Promise<void> {
+  const { options, subject, network } = run
+  const [host] = network.machines
+  if (options.profile === undefined || host === undefined || taught.has(subject.storePath)) return
+  taught.add(subject.storePath)
+  const seed = startSeed(run)
+  await seed.until('ready', run.signal)
+  const agent = startAgent(run, host, await makeTicket(run), Date.now(), '2')
+  await teach(run, options.profile, { agent, socket: socketOf(run, host), disk: diskOf(run, host) })
+  // What it sent in the lesson is not counted.
+  await seed.stop()
+}
+
 function startSeed(run: Run): LabProcess {
   const listen = ['--listen', `/ip4/${seedAddress}/tcp/4910`, '--http', '127.0.0.1:4911']
   const command = [launcher, 'seed', '--store', run.subject.storePath, ...listen, '--json']
@@ -107,12 +125,20 @@ function startSeed(run: Run): LabProcess {
   )
 }
 
-function startAgent(run: Run, host: Host, ticket: string, startAtMs: number): LabProcess {
+/** Measured machines teach the seed nothing, so that each run knows as much as the one before it. */
+function startAgent(
+  run: Run,
+  host: Host,
+  ticket: string,
+  startAtMs: number,
+  profileAfter = 'never'
+): LabProcess {
   const { subject, options } = run
   const where = ['--disk', diskOf(run, host), '--nbd', `unix:${socketOf(run, host)}`]
   const who = ['--ticket', ticket, '--image', subject.name, '--name', host.name]
   const when = ['--start-at', String(startAtMs), '--listen', '/ip4/0.0.0.0/tcp/0', '--json']
-  const how = [...tuningOf(run), ...locationOf(host), ...options.agentArgs]
+  const whatFor = ['--profile-after', profileAfter]
+  const how = [...whatFor, ...tuningOf(run), ...locationOf(host), ...options.agentArgs]
   return startOn(run, host, [launcher, 'agent', ...who, ...where, ...when, ...how], {
     env: options.probeAgents ? probeInto(run, host) : {}
   })

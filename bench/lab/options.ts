@@ -22,6 +22,8 @@ export interface LabOptions {
   readonly killSeedAt: number | undefined
   readonly agentArgs: readonly string[]
   readonly seedArgs: readonly string[]
+  /** Share of the boot profile that is right, learned from one earlier boot; undefined for no profile. */
+  readonly profile: number | undefined
   /** Rules of the swarm that are switched off, in the seed and in every agent. */
   readonly without: string | undefined
   readonly fallbackMs: string | undefined
@@ -51,6 +53,7 @@ export const usage = `usage: node bench/lab.ts [options]      (root only; docs/b
   --kill-seed-at SECONDS   copy: the seed is killed, and returns when the survivors stand still
   --agent-arg ARG          given to every agent; may be repeated, as in --agent-arg=--until
   --seed-arg ARG           given to the seed
+  --profile SHARE          the seed has learned from one earlier boot, of which this share (1, 0.8) is right
   --without MECHANISM,...  switch rules of the swarm off (docs/simulator.md has their names)
   --fallback-ms MS         ask elsewhere when a request stands still for so long
   --http-max 16            HTTP only up to so many machines: its time grows with them
@@ -85,6 +88,7 @@ export function parseOptions(args: readonly string[]): LabOptions {
     killSeedAt,
     agentArgs: values['agent-arg'],
     seedArgs: values['seed-arg'],
+    profile: values.profile === undefined ? undefined : shareOf('--profile', values.profile),
     without: values.without,
     fallbackMs: values['fallback-ms'],
     httpMachinesMax: positive('--http-max', values['http-max']),
@@ -113,6 +117,7 @@ const optionTypes = {
   'kill-seed-at': { type: 'string' },
   'agent-arg': { type: 'string', multiple: true, default: [] as string[] },
   'seed-arg': { type: 'string', multiple: true, default: [] as string[] },
+  profile: { type: 'string' },
   without: { type: 'string' },
   'fallback-ms': { type: 'string' },
   'http-max': { type: 'string', default: '16' },
@@ -143,6 +148,12 @@ function positive(option: string, text: string): number {
   const value = Number(text)
   if (Number.isFinite(value) && value > 0) return value
   throw new Error(`${option} ${text} is not a positive number`)
+}
+
+function shareOf(option: string, text: string): number {
+  const share = positive(option, text)
+  if (share <= 1) return share
+  throw new Error(`${option} ${text} is more than all of it: write 1, or 0.8`)
 }
 
 function checkedRate(text: string): string {

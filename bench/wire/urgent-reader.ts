@@ -73,7 +73,7 @@ const swarm = await startSwarm(key, 'agent', 'tls', {
   }
 })
 const transfer: Transfer = new Transfer({
-  self: 'reader',
+  self: swarm.peerId,
   items,
   disk,
   traffic,

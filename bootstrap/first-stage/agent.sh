@@ -19,22 +19,26 @@ prepare_home() {
   for name in ticket image disk writes consent; do
     eval "printf '%s' \"\$$name\"" >"$home/state/$name"
   done
-  printf '%s' "${machine_name:-$(name_by_dhcp)}" >"$home/state/name"
+  printf '%s' "${machine_name:-$(name_by_dhcp)}" >"$home/state/host-name"
+  cp "$home/state/host-name" "$home/state/name"
   [ -s "$home/state/name" ] || name_by_card >"$home/state/name"
   chmod 0700 "$home/state"
-  : >"$home/etc/resolv.conf"
+  name_servers >"$home/etc/resolv.conf"
+}
+
+name_servers() {
   for conf in /run/net-*.conf; do
     [ -e "$conf" ] || continue
-    sed -n "s/^IPV4DNS[01]='\{0,1\}\([0-9.]*\)'\{0,1\}$/nameserver \1/p" "$conf" | grep -v ' 0\.0\.0\.0$' >>"$home/etc/resolv.conf"
+    sed -n -e '/0\.0\.0\.0/d' -e "s/^IPV4DNS[01]='\{0,1\}\([0-9.]*\)'\{0,1\}$/nameserver \1/p" "$conf"
   done
 }
 
-# Resolves when the device can be used; sets is_own where the disk was handed over and needs nobody.
+# Comes back when the device can be used, or the disk turns out to have been handed over in an earlier boot.
 start_agent() {
   modprobe -q nbd nbds_max=1 max_part=0
   [ -e /sys/block/nbd0 ] ||
     fail 'this kernel has no nbd' 'put the module nbd into the initramfs' || return
-  rm -f "$home"/state/said-* "$home/state/error" "$home/state/is-own"
+  rm -f "$home"/state/said-* "$home/state/error" "$home/state/handed-over"
   say "starting the agent for $image on $disk"
   # shellcheck disable=SC2016
   busybox unshare -m busybox sh -c '
@@ -46,16 +50,13 @@ start_agent() {
     exec busybox chroot "$0" bin/launch /bin/busybox @bootswarm/sh /bin/carrier
   ' "$home" </dev/null >"$home/state/carrier.log" 2>&1 &
   carrier=$!
-  until [ -e "$home/state/said-attached" ] || [ -e "$home/state/is-own" ]; do
+  until [ -e "$home/state/said-attached" ]; do
     if [ -e "$home/state/error" ] || ! kill -0 "$carrier" 2>/dev/null; then
       explain_agent
       return 1
     fi
     sleep 0.1
   done
-  is_own=''
-  [ -e "$home/state/is-own" ] && is_own=yes
-  return 0
 }
 
 stop_agent() {

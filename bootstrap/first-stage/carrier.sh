@@ -30,9 +30,15 @@ keep_agent() {
 # What the agent says, a JSON object a line.
 hear_agent() {
   while read -r line; do
+    case $line in '{"event":"ready"'*) echo "$line" >/state/ready ;; esac
     case $line in
       '{"event":"ready"'*'"handedOver":true'*)
-        if [ ! -e /state/said-attached ]; then : >/state/is-own; fi
+        # An earlier boot got that far: nothing is attached, and peers are served. An agent that was started again
+        # in the middle of a hand-over says so as well, and that hand-over goes on.
+        if [ ! -e /state/said-attached ]; then
+          : >/state/handed-over
+          : >/state/said-attached
+        fi
         ;;
       '{"event":"ready"'*)
         : >/state/said-ready

@@ -68,14 +68,6 @@ EOF
   udevadm settle --timeout=10
 }
 
-show_disk() {
-  rm -f /run/udev/rules.d/00-bootswarm.rules
-  partx -a "$disk" 2>/dev/null
-  udevadm control --reload
-  udevadm trigger --action=change --name-match="$disk"
-  udevadm settle --timeout=10
-}
-
 # What LVM is to look at: never the disk itself.
 lvm_filter() {
   echo "global_filter = [ \"r|^$disk.*|\", \"r|^/dev/nbd.*|\", \"a|.*|\" ]"

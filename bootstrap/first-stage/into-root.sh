@@ -5,12 +5,17 @@
 . /usr/lib/bootswarm/messages.sh
 # shellcheck source=bootstrap/first-stage/disk.sh
 . /usr/lib/bootswarm/disk.sh
+# shellcheck source=bootstrap/first-stage/identity.sh
+. /usr/lib/bootswarm/identity.sh
 
-# prepare_root WHERE-IT-IS-MOUNTED. Nothing of the image is changed: all of it lies in /run, which goes with us.
+# prepare_root WHERE-IT-IS-MOUNTED. But for who the machine is, all of it lies in /run and is gone with the next boot.
 prepare_root() {
   disk=$(cat /run/bootswarm/state/disk)
   filter_lvm "$1"
   keep_network
+  be_patient
+  make_identity "$1"
+  add_ssh_key_unit "$1"
 }
 
 # LVM has no other place for what holds until the next boot than its own file.
@@ -31,7 +36,21 @@ keep_network() {
   drop_in networking.service 'ExecStop='
 }
 
+# What a service needs may still have to come: nobody is to be given up, or ended by its watchdog, because the root
+# waits.
+be_patient() {
+  mkdir -p /run/systemd/system.conf.d
+  printf '[Manager]\nDefaultTimeoutStartSec=15min\nDefaultDeviceTimeoutSec=15min\n' \
+    >/run/systemd/system.conf.d/bootswarm.conf
+  for service in journald udevd networkd logind resolved timesyncd; do
+    drop_in "systemd-$service.service" 'WatchdogSec=0'
+  done
+}
+
+# drop_in UNIT LINE: for a service of the root, until the next boot.
 drop_in() {
   mkdir -p "/run/systemd/system/$1.d"
-  printf '[Service]\n%s\n' "$2" >"/run/systemd/system/$1.d/bootswarm.conf"
+  file=/run/systemd/system/$1.d/bootswarm.conf
+  [ -e "$file" ] || echo '[Service]' >"$file"
+  echo "$2" >>"$file"
 }

@@ -6,6 +6,8 @@ bring_up_network() {
   network_is_up && return
   ip_argument_is_none && return
   if [ -n "$vlan" ]; then add_vlan || return; fi
+  wake_cards
+  wait_until 5 a_cable_is_in
   say 'asking for an address'
   while :; do configure_network; done >/run/bootswarm-network.log 2>&1 &
   network_job=$!
@@ -22,6 +24,20 @@ bring_up_network() {
     fail "nobody gave this machine an address within $patience seconds (tried: $cards)" \
       'look at the cable and at the DHCP server, or give one by ip='
   fi
+}
+
+# Measured: klibc's ipconfig on a card that it has to wake first loses its first question, and says so after 10 s.
+wake_cards() {
+  for card in /sys/class/net/*; do
+    [ -e "$card/device" ] && busybox ip link set "${card##*/}" up
+  done
+}
+
+a_cable_is_in() {
+  for card in /sys/class/net/*; do
+    [ -e "$card/device" ] && [ "$(cat "$card/carrier" 2>/dev/null)" = 1 ] && return
+  done
+  return 1
 }
 
 network_is_up() {

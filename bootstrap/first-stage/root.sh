@@ -7,13 +7,18 @@ mapped=/dev/mapper/bootswarm
 map_device() {
   [ -e "$mapped" ] && return
   modprobe -q dm-mod
-  dmsetup create bootswarm --uuid "BOOTSWARM-${disk##*/}" \
-    --table "0 $(cat /sys/block/nbd0/size) linear /dev/nbd0 0" ||
+  below=/dev/nbd0
+  if [ -e /run/bootswarm/state/handed-over ]; then below=$disk; fi
+  dmsetup create bootswarm --uuid "BOOTSWARM-${disk##*/}" --table "0 $(image_sectors) linear $below 0" ||
     fail 'device-mapper does not take the device of the agent' \
       'the initramfs needs dm-mod and dmsetup: run update-initramfs with the hook installed' || return
   [ -z "$(tag PTTYPE "$mapped")" ] || map_partitions || return
   udevadm settle --timeout=10
   map_volumes
+}
+
+image_sectors() {
+  echo $(($(sed -n 's/.*"size":\([0-9]*\).*/\1/p' /run/bootswarm/state/ready) / 512))
 }
 
 map_partitions() {
@@ -75,14 +80,18 @@ find_root_by() {
 # /dev/vda2, /dev/nvme0n1p2 and the like mean a partition of the image, /dev/vda all of it; others are taken as they
 # are when they exist by now (/dev/VG/LV).
 find_root_by_path() {
-  case $boot_root in
-    /dev/nvme*p[0-9]* | /dev/mmcblk*p[0-9]*) root_device=$mapped-part${boot_root##*p} ;;
-    /dev/nvme* | /dev/mmcblk*) root_device=$mapped ;;
-    /dev/[shv]d[a-z]*[0-9]) root_device=$mapped-part${boot_root##*[a-z]} ;;
-    /dev/[shv]d[a-z]*) root_device=$mapped ;;
-    *) root_device=$boot_root ;;
-  esac
+  root_device=$(place_in_image "$boot_root")
   [ -b "$root_device" ] || root_device=''
+}
+
+place_in_image() {
+  case $1 in
+    /dev/nvme*p[0-9]* | /dev/mmcblk*p[0-9]*) echo "$mapped-part${1##*p}" ;;
+    /dev/nvme* | /dev/mmcblk*) echo "$mapped" ;;
+    /dev/[shv]d[a-z]*[0-9]) echo "$mapped-part${1##*[a-z]}" ;;
+    /dev/[shv]d[a-z]*) echo "$mapped" ;;
+    *) echo "$1" ;;
+  esac
 }
 
 find_root_by_looking() {

@@ -16,23 +16,18 @@
 # shellcheck source=bootstrap/first-stage/root.sh
 . /usr/lib/bootswarm/root.sh
 
-# Whoever sources this defines configure_network. Sets root_device; with is_own set the root is on the disk itself.
+# Whoever sources this defines configure_network. Sets root_device.
 start_machine() {
-  root_device='' is_own=''
+  root_device=''
   read_arguments
   check_arguments || return
+  wake_cards
   choose_disk || return
   bring_up_network || return
   unpack_agent || return
   hide_disk
   prepare_home || return
   start_agent || return
-  if [ -n "$is_own" ]; then
-    say "$disk is this machine's own: nothing is left to fetch"
-    stop_agent
-    show_disk
-    return
-  fi
   map_device || return
   find_root || return
   say "the root is $root_device"

@@ -17,6 +17,7 @@ recipe=$(dirname "$(readlink -f "$0")")
 take_arguments "$@"
 check_host
 unpack_root
+make_boot_ready
 install_grub "root=UUID=$UUID"
 make_root_file_system "$scratch/root" "${root_partition_mib}M"
 copy_kernel

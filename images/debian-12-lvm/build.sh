@@ -24,6 +24,7 @@ take_arguments "$@"
 check_host
 [ -x "$node" ] || fail "needs $node: npm ci"
 unpack_root
+make_boot_ready
 install_grub "root=/dev/mapper/$VOLUME_GROUP-root"
 make_root_file_system "$scratch/root" "${volume_mib}M"
 copy_kernel

@@ -15,5 +15,6 @@ recipe=$(dirname "$(readlink -f "$0")")
 take_arguments "$@"
 check_host
 unpack_root
+make_boot_ready
 make_root_file_system "$output" "$SIZE"
 copy_kernel

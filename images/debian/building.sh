@@ -41,12 +41,17 @@ check_host() {
   done
 }
 
+# The files whose names come in.
+hash_files() {
+  LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16
+}
+
 # Makes the recipe's root file system, or takes it from the cache, and unpacks it. Sets scratch, which goes at the end,
 # and in it tree; sets rootfs, where packages.txt is.
 unpack_root() {
   # Two recipes never share a cached root file system, nor do two states of one.
-  key=$(cd "$images" && find debian "$(basename "$recipe")/recipe.env" ../bootstrap/install.sh \
-    ../bootstrap/initramfs-tools ../bootstrap/first-stage -type f ! -name building.sh | LC_ALL=C sort | xargs sha256sum | sha256sum | cut -c 1-16)
+  key=$(cd "$images" && find debian "$(basename "$recipe")/recipe.env" -type f \
+    ! -name building.sh ! -path 'debian/initramfs-tools/*' | hash_files)
   cache=${BOOTSWARM_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/bootswarm}/$(basename "$recipe")
   rootfs=$cache/$key
   mkdir -p "$cache"
@@ -67,11 +72,29 @@ unpack_root() {
   tar --extract --file "$rootfs/rootfs.tar" --directory "$tree" --numeric-owner --same-permissions
   # The kernel fills /dev; the image needs only the directory.
   mkdir "$tree/dev"
-  touch --date="@$SOURCE_DATE_EPOCH" "$tree/dev"
+}
+
+# Installs what gets a machine's root from the swarm and the drivers that it needs for that, and makes the initramfs, or takes it from the cache.
+make_boot_ready() {
+  bootstrap=$images/../bootstrap
+  "$bootstrap/install.sh" "$tree"
+  "$images/debian/overlay.sh" "$images/debian/initramfs-tools" "$tree/etc/initramfs-tools"
+  version=$(cd "$tree/lib/modules" && echo *)
+  initrd=$rootfs/initrd.img-$(cd "$bootstrap" &&
+    find install.sh initramfs-tools first-stage ../images/debian/initramfs-tools -type f | hash_files)
+  if [ ! -f "$initrd" ]; then
+    mknod -m 0666 "$tree/dev/null" c 1 3
+    SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH chroot "$tree" mkinitramfs -o /initrd.new "$version"
+    mv "$tree/initrd.new" "$initrd"
+    rm "$tree/dev/null"
+  fi
+  cp "$initrd" "$tree/boot/initrd.img-$version"
+  ln -sf "boot/initrd.img-$version" "$tree/initrd.img"
 }
 
 # make_root_file_system OUTPUT SIZE: of the tree as it is now.
 make_root_file_system() {
+  find "$tree" -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   TMPDIR=$scratch UUID=$UUID HASH_SEED=$HASH_SEED LABEL=$LABEL SIZE=$2 SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH \
     "$images/tree-to-ext4.sh" "$tree" "$1"
 }

@@ -37,8 +37,11 @@ list_apt_options >"$options"
 set -- "$SUITE" "$directory/rootfs.tar"
 if [ -s "$sources" ]; then set -- "$@" "$sources"; fi
 
+# The initramfs is made when the image is: what it holds of bootswarm changes more often than Debian does.
+export INITRD=No
+
 mmdebstrap --quiet --mode=root --variant=minbase --skip=output/dev --skip=cleanup/apt \
   --include="$PACKAGES" --aptopt="$options" \
-  --essential-hook="$here/prepare-initramfs.sh" --customize-hook="$here/customize.sh" "$@"
+  --customize-hook="$here/customize.sh" "$@"
 
 rm "$sources" "$options"

@@ -44,8 +44,6 @@ END
   rm "$tree/boot/grub/early.cfg"
 
   write_grub_settings "$1"
-  find "$tree/boot" "$tree/etc/default" -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference \
-    --date="@$SOURCE_DATE_EPOCH" {} +
 }
 
 # The first configuration boots whatever kernel the links name; update-grub, which every kernel package calls, replaces it

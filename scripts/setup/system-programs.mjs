@@ -21,9 +21,13 @@ const testPrograms = [
 const bootPrograms = [
   ...testPrograms,
   { program: 'qemu-system-x86_64', package: 'qemu-system-x86' },
+  { file: '/usr/lib/ipxe/qemu/pxe-virtio.rom', package: 'ipxe-qemu' },
+  { program: 'busybox', package: 'busybox' },
+  { program: 'ip', package: 'iproute2' },
   { program: 'nbd-client', package: 'nbd-client' },
   { program: 'mmdebstrap', package: 'mmdebstrap' },
   { program: 'newuidmap', package: 'uidmap' },
+  { file: '/usr/share/OVMF/OVMF_CODE_4M.fd', package: 'ovmf' },
   { file: '/usr/share/keyrings/debian-archive-keyring.gpg', package: 'debian-archive-keyring' },
   { file: '/etc/ssl/certs/ca-certificates.crt', package: 'ca-certificates' }
 ]

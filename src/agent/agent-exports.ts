@@ -3,6 +3,7 @@ import type { TargetDisk } from '../disk/index.ts'
 import { idOfCidText, ImageDevice, imageCidText, parseImageName } from '../image/index.ts'
 import { withReadTimeout, type NbdExport } from '../nbd/index.ts'
 import type { PinnedImage } from './image-choice.ts'
+import { withReadsWatched, type BootRecorder } from './boot-recorder.ts'
 import { ImageView } from './image-view.ts'
 import type { Items } from './items.ts'
 import type { AgentOptions } from './options.ts'
@@ -20,11 +21,12 @@ export class AgentExports {
   constructor(
     options: Pick<AgentOptions, 'image' | 'readTimeoutMs'>,
     { imageId }: PinnedImage,
-    disk: TargetDisk
+    disk: TargetDisk,
+    reads: Pick<BootRecorder, 'read'>
   ) {
     this.#options = options
     this.#description = `bootswarm image ${imageCidText(imageId)}`
-    const device = this.#patient(disk.device)
+    const device = this.#patient(withReadsWatched(disk.device, reads))
     const description = `the machine's disk, from ${this.#description}`
     this.#offered = [{ name: '', description, device, readOnly: disk.handedOver }]
   }

@@ -13,6 +13,7 @@ import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
+import { BootLearning } from './boot-learning.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
 import { ControlSocket, parseControlAddress } from './control-socket.ts'
@@ -61,6 +62,7 @@ export class Agent {
   #peering!: Peering
   #membership!: Membership
   #disk!: TargetDisk
+  #boots!: BootLearning
   #session: Session | undefined
   #view: ImageView | undefined
   #exports!: AgentExports
@@ -118,6 +120,7 @@ export class Agent {
     clearTimeout(this.#shareTimer)
     this.#reporter?.stop()
     this.#session?.stop()
+    ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
     await this.#bootCache?.close()
@@ -207,11 +210,13 @@ export class Agent {
 
   async #serve(image: PinnedImage): Promise<NbdServer> {
     const { insecure, nbdTls: tls, logger } = this.#options
-    const exports = new AgentExports(this.#options, image, this.#disk)
-    this.#exports = exports
+    const [options, { labKey }] = [this.#options, this.#ticket]
+    const emit = (event: AgentEvent): void => this.#emit(event)
+    this.#boots = new BootLearning({ image, labKey, options, session: () => this.#session, emit })
+    this.#exports = new AgentExports(options, image, this.#disk, this.#boots)
     return startNbdServer({
       address: this.#nbdAddress,
-      exports: () => exports.list(),
+      exports: () => this.#exports.list(),
       insecure,
       tls,
       // What a kernel waits for when the agent is stopped, the next agent on this disk answers.
@@ -273,6 +278,7 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
+      boots: this.#boots,
       onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
         if (!this.#signal.aborted) logger.warn('the target disk failed', { error })

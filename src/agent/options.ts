@@ -44,6 +44,8 @@ export interface AgentOptions {
   readonly backgroundFloor?: number
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
+  /** Without a chunk read for the first time for so long a boot is over; Infinity reports none. */
+  readonly profileAfterMs?: number
   readonly tuning?: Tuning
   /** Bytes of frames a second. */
   readonly uploadRate?: number

@@ -37,7 +37,7 @@ export interface PeeringSession extends DownloadHandlers, FrameSource {
 
 export type ExchangeMessage = Extract<
   Message,
-  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' }
+  { type: 'interest' | 'have-all' | 'have-map' | 'have' | 'have-not' | 'read' | 'profile' }
 >
 
 /** Bytes of frames a second; what is not set is not limited. */
@@ -221,6 +221,7 @@ export class Peering {
       case 'have-map':
       case 'have':
       case 'have-not':
+      case 'profile':
       case 'read':
         this.#session?.onExchange(link, message)
         return
@@ -237,6 +238,8 @@ export class Peering {
       case 'more':
       case 'seeds':
       case 'resolve':
+      case 'boot':
+      case 'completion':
       case 'report':
       case 'completion':
       case 'hello':

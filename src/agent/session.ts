@@ -8,6 +8,7 @@ import {
 } from '../base/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
+import type { BootLearning } from './boot-learning.ts'
 import type { ImagePlace } from './image-place.ts'
 import { Announcements } from './announcements.ts'
 import type { CompletionNotice } from './completion-notice.ts'
@@ -29,6 +30,8 @@ export interface SessionInit {
   readonly random: Random
   readonly tuning?: Tuning
   readonly logger: Logger
+  /** Learns the boot of a machine, and foresees it; without one nothing is. */
+  readonly boots?: BootLearning
   /** The name that the image was asked for by; undefined when it was a CID. */
   readonly name: string | undefined
   /** Of a disk that is to be complete one day. */
@@ -120,11 +123,17 @@ export class Session implements PeeringSession {
     if (role === 'seed' || this.#init.membership.isNeighbour(link.peerId)) this.greet(link)
     const { name, notice } = this.#init
     notice?.tell(link)
+    if (role === 'seed') this.#init.boots?.tell(link)
     if (role === 'seed' && name !== undefined) link.send({ type: 'resolve', request: 0, name })
   }
 
   sayComplete(): void {
     for (const link of this.#init.peering.swarm.links()) this.#init.notice?.tell(link)
+  }
+
+  /** The connected seeds that have the whole image. */
+  seeds(): Iterable<Link> {
+    return this.#seeds
   }
 
   /** From now on the peer is to tell what it has of the image. */
@@ -157,6 +166,11 @@ export class Session implements PeeringSession {
       case 'interest':
         this.#init.membership.chosenBy(peer)
         this.#announcements.interested(link, message)
+        // Whoever has a seed gets it there.
+        if (this.#seeds.size === 0) this.#init.boots?.relay(link)
+        return
+      case 'profile':
+        this.#foresee(message.bytes)
         return
       case 'have-all':
         this.transfer.apply({ type: 'has-all', peer })
@@ -227,6 +241,11 @@ export class Session implements PeeringSession {
     const { imageId } = this.#init.items.manifest.root
     const seeds = [...links].map(link => link.peerId).slice(0, limits.addressesPerPeerMax)
     for (const link of links) link.send({ type: 'seeds', imageId, seeds })
+  }
+
+  #foresee(signed: Uint8Array): void {
+    const profile = this.#init.boots?.foresee(signed)
+    if (profile !== undefined) this.transfer.foresee(profile.steps.map(({ position }) => position))
   }
 
   #learn(link: Link, items: readonly number[]): void {

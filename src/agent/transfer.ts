@@ -71,6 +71,10 @@ export class Transfer {
   #unnamed = new Map<number, Map<number, RequestClass>>()
   /** Items that somebody waits for, and since when. */
   #urgent = new Map<number, number>()
+  /** What the boot is foreseen to read: the image's boot profile. */
+  #profile: readonly number[] = []
+  /** The pages that list it. */
+  #profilePages = new Set<number>()
 
   constructor(init: TransferInit) {
     this.#init = init
@@ -138,6 +142,39 @@ export class Transfer {
     const item = items.itemOf(id) ?? position
     this.#urgent.delete(item)
     this.apply({ type: 'want', items: [item], class: 'background' })
+  }
+
+  /** The boot will read these chunks, in this order. */
+  foresee(positions: readonly number[]): void {
+    const { manifest } = this.#init.items
+    this.#profile = positions
+    this.#profilePages = new Set(positions.map(position => manifest.pageOf(position)))
+    this.#foresee()
+  }
+
+  /** How far ahead of a stream of reads is fetched, in bytes. */
+  get aheadBytes(): number {
+    return this.#fetching.aheadBytes
+  }
+
+  /** The machine will come to these bytes of its disk. */
+  ahead(offset: number, length: number): void {
+    const { items, disk } = this.#init
+    const { chunkSize, chunkCount } = items.manifest.root
+    const end = Math.min(chunkCount, Math.ceil((offset + length) / chunkSize))
+    const found: number[] = []
+    for (let position = Math.floor(offset / chunkSize); position < end; position += 1) {
+      const id = items.idOf(position)
+      if (id !== undefined && disk.needs(position)) found.push(items.itemOf(id) ?? position)
+    }
+    if (found.length > 0) this.apply({ type: 'ahead', items: found })
+  }
+
+  /** The machine reads the chunk for the first time. */
+  touched(position: number): void {
+    const { items } = this.#init
+    const id = items.idOf(position)
+    if (id !== undefined) this.apply({ type: 'read', item: items.itemOf(id) ?? position })
   }
 
   /** A chunk that was here has turned out to be wrong or is needed again. */
@@ -276,6 +313,16 @@ export class Transfer {
     }, diskRetryMs).unref()
   }
 
+  /** As far as pages say what the chunks are. */
+  #foresee(): void {
+    const { items } = this.#init
+    const named = this.#profile.flatMap(position => {
+      const id = items.idOf(position)
+      return id === undefined ? [] : [items.itemOf(id) ?? position]
+    })
+    this.apply({ type: 'foreseen', items: [...new Set(named)] })
+  }
+
   #pageIsHere(page: number): void {
     const { items, disk } = this.#init
     const { first, end } = items.positionsOfPage(page)
@@ -291,6 +338,7 @@ export class Transfer {
       byClass.get(unnamed.get(position) ?? 'background')?.push(position)
     }
     for (const [requestClass, positions] of byClass) this.#wantChunks(positions, requestClass)
+    if (this.#profilePages.has(page)) this.#foresee()
   }
 
   /** Their pages are here. */

@@ -80,6 +80,10 @@ export const errorCatalogue = {
   ERR_PEER_UNTRUSTED: { exit: 1, meaning: 'A peer has no valid certificate of this lab.' },
   ERR_PEER_PROTOCOL: { exit: 1, meaning: 'A peer sent bytes that break the protocol.' },
   ERR_RELEASE_UNTRUSTED: { exit: 1, meaning: "A release is not signed by the lab's key." },
+  ERR_PROFILE_UNTRUSTED: {
+    exit: 1,
+    meaning: "A boot profile is malformed or not signed by the lab's key; it is not used."
+  },
   ERR_NBD_PROTOCOL: {
     exit: 1,
     meaning: 'An NBD client or server broke the protocol, or a request was answered with an error.'

@@ -24,6 +24,14 @@ export const limits = {
   /** What a manifest block (root or page) may decode to. */
   manifestBlockBytesMax: 4 * MiB,
   nameLengthMax: 128,
+  /** Chunks that a boot profile names: 2 GiB in default chunks; what reads more is no boot. */
+  bootChunksMax: 16_384,
+  /** A signed boot profile: 8 bytes a chunk, and what signing adds. */
+  profileBytesMax: 136 * KiB,
+  /** Machines whose last boot of an image a seed remembers; more would add nothing to a median. */
+  bootReportsMax: 8,
+  /** A boot is over when so long nothing has been read that was not read before. */
+  bootQuietMs: 60_000,
   /** A signed release: two names, a CID, two numbers, a signature. */
   releaseBytesMax: 4 * KiB,
 
@@ -251,6 +259,14 @@ assertRelation(
 assertRelation(
   limits.windowUpdateBytes + limits.writeBlockBytes <= 192 * KiB,
   'a peer is let go on before it has used up the 256 KiB that yamux begins with'
+)
+assertRelation(
+  limits.bootChunksMax * 8 + 4 * KiB <= limits.profileBytesMax,
+  'the longest boot profile fits its limit'
+)
+assertRelation(
+  limits.profileBytesMax + 4 * KiB < limits.messageBytesMax,
+  'a profile fits a message'
 )
 assertRelation(limits.messageBytesMax < limits.unreadBytesMax, 'a message fits the unread limit')
 assertRelation(limits.pingIntervalMs * 3 < limits.peerSilentMs, 'three pings before a peer is gone')

@@ -37,6 +37,7 @@ interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly backgroundRate?: string
   readonly backgroundFloor?: string
   readonly startAt?: string
+  readonly profileAfter?: string
   readonly redeploy?: boolean
   readonly scan?: boolean
   readonly force?: boolean
@@ -91,6 +92,10 @@ export function register(program: Command): void {
     )
     .option('--netboot-http <[host:]port>', 'with that: where', String(limits.netbootAgentPort))
     .option('--netboot-from <url,...>', 'with that: where to load what is missing, when complete')
+    .option(
+      '--profile-after <seconds|never>',
+      'a boot is over, and the seed learns of it, when so long nothing new was read (default: 60)'
+    )
     .option('--start-at <epoch-ms>', 'load everything, and dial nobody before then; for benches')
     .option('--json', 'print one JSON object a line')
     .action(run)
@@ -120,6 +125,7 @@ async function run(options: AgentCommand): Promise<void> {
     backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
     backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
     released,
+    profileAfterMs: profileAfterMsOf(options.profileAfter),
     nbdTls: await nbdTlsOf(options),
     readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
@@ -149,6 +155,17 @@ function writesOf(text: string): 'keep' | 'discard' {
 function untilOf(text: string): boolean {
   if (text === 'stopped' || text === 'complete') return text === 'complete'
   throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
+}
+
+function profileAfterMsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (text === 'never') return Infinity
+  const seconds = Number(text)
+  if (text !== '' && seconds > 0 && seconds <= 86_400) return seconds * 1_000
+  throw new BootswarmError(
+    'ERR_USAGE',
+    `--profile-after ${text} is neither 'never' nor a number of seconds up to 86400`
+  )
 }
 
 function untilEpoch(text: string | undefined): Promise<void> {
@@ -219,6 +236,10 @@ function sayToPeople(): (event: AgentEvent) => void {
       case 'complete':
         printLine(`complete and verified after ${event.seconds} s`)
         return
+      case 'foreseen':
+        printNote(`${event.chunks} chunks that ${event.reports} boots read come first`)
+        return
+      case 'booted':
       case 'stopped':
       case 'error':
         // The command ends; errors are printed where all are.

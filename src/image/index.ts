@@ -1,3 +1,13 @@
+export { carryOver, nameSteps } from './boot-carry-over.ts'
+export type { NamedStep } from './boot-carry-over.ts'
+export {
+  decodeBootOrder,
+  encodeBootOrder,
+  mergeBoots,
+  openProfile,
+  signProfile
+} from './boot-profile.ts'
+export type { BootProfile, BootStep } from './boot-profile.ts'
 export { ChunkCache } from './chunk-cache.ts'
 export { sourceOf } from './chunk-source.ts'
 export { diffManifests } from './diff.ts'

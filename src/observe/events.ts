@@ -137,6 +137,19 @@ export const eventCatalogue = {
         'The machine wrote into a chunk and there is no room to keep what the image has there: it is not served to peers any more.',
       fields: { seconds, chunks: number('How many there are of them by now.') }
     },
+    foreseen: {
+      meaning: 'A boot profile of the image came: what boots read is fetched ahead of the reads.',
+      fields: {
+        seconds,
+        chunks: number('Chunks that it names.'),
+        reports: number('Boots that it was learned from.')
+      }
+    },
+    booted: {
+      meaning:
+        'Nothing was read for the first time for as long as --profile-after says: what the boot read is reported to the seeds.',
+      fields: { seconds, chunks: number('Chunks that the boot read.') }
+    },
     newer: {
       meaning: 'The name means a newer image by now; this disk goes on with the one it began.',
       fields: { name: text('The name asked for.'), image: text('CID of the newer image.') }

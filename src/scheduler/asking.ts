@@ -10,6 +10,8 @@ import { Paces } from './paces.ts'
 import type { Rack } from './rack.ts'
 import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
+/** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
+const frameMsInitial = 84
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
 export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
@@ -32,6 +34,8 @@ export interface AskingInit {
   readonly mechanisms: Mechanisms
   /** How long what somebody waits for may stand still before it is asked elsewhere. */
   readonly fallbackMs?: number | undefined
+  /** Whether a boot profile names the item: then all machines ask for it at once. */
+  readonly isForeseen: (item: number) => boolean
   /** What seeds call the item; undefined while that is not known. */
   readonly keyOf?: ((item: number) => string | undefined) | undefined
   /** Without it, all peers are as near as any. */
@@ -48,6 +52,7 @@ export class Asking {
   #peers: PeerTable
   #have: Availability
   #fallbackMs: number
+  #isForeseen: (item: number) => boolean
   /** A seed has had no room for what was late: until then it is the last to fall back to. */
   #seedsBusyUntil = -Infinity
   #requests = new RequestTable()
@@ -61,7 +66,8 @@ export class Asking {
   /** How often a request for the item was given up because it stood still. */
   #fallbacks = new Map<number, number>()
 
-  constructor({ peers, have, mechanisms, keyOf, rack, fallbackMs = stuckMs }: AskingInit) {
+  constructor(init: AskingInit) {
+    const { peers, have, mechanisms, keyOf, isForeseen, rack, fallbackMs = stuckMs } = init
     this.choice = new PeerChoice(peers, have, keyOf, rack)
     this.#hedging = new Hedging(peers, this.choice)
     this.#rack = rack
@@ -69,6 +75,7 @@ export class Asking {
     this.#peers = peers
     this.#have = have
     this.#fallbackMs = fallbackMs
+    this.#isForeseen = isForeseen
   }
 
   has(item: number): boolean {
@@ -104,6 +111,11 @@ export class Asking {
     const { count, received } = this.#requests.inFlight()
     const bytes = Math.max(0, count * this.#frameBytes - received)
     return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
+  }
+
+  #frameMs(): number {
+    const { bytesPerMs } = this.#downlink
+    return bytesPerMs === 0 ? frameMsInitial : this.#frameBytes / bytesPerMs
   }
 
   /** What our line was seen to bring; 0 while it has brought nothing. */
@@ -308,7 +320,8 @@ export class Asking {
       // Who has let us down before is not given the benefit of our slow line.
       const patience = {
         lateMs: this.#patienceMs(request),
-        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0)
+        drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
+        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
       }
       const stall = stallOf(request, state, now, patience)
       if (stall === undefined) continue

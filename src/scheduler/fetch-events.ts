@@ -56,6 +56,12 @@ export type FetchEvent =
   | { readonly type: 'awaited'; readonly item: number; readonly class: RequestClass }
   /** Others have read the items: whoever boots the same image soon will. */
   | { readonly type: 'expected'; readonly items: readonly number[] }
+  /** What earlier boots of the image read, in their order: its boot profile, or a guess. Said again, the order is renewed. */
+  | { readonly type: 'foreseen'; readonly items: readonly number[] }
+  /** The machine reads what lies before the items, one after the other: it will come to them. */
+  | { readonly type: 'ahead'; readonly items: readonly number[] }
+  /** The machine reads the item for the first time, whether it is here or not. */
+  | { readonly type: 'read'; readonly item: number }
   /** A seed that was to send one more has picked the item; undefined when that cannot be used. */
   | { readonly type: 'given'; readonly peer: string; readonly item: number | undefined }
   /** A seed that was to send one more has nothing for us now. */
@@ -85,5 +91,11 @@ export type FetchAction =
 
 /** Such an event changes nothing about whom to ask. */
 export function isSignOfLife({ type }: FetchEvent): boolean {
-  return type === 'heard' || type === 'progress' || type === 'accepted' || type === 'awaited'
+  return (
+    type === 'heard' ||
+    type === 'progress' ||
+    type === 'accepted' ||
+    type === 'awaited' ||
+    type === 'read'
+  )
 }

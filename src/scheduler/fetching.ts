@@ -2,6 +2,7 @@ import type { ChunkId, Random, RequestClass } from '../base/index.ts'
 import { Asking } from './asking.ts'
 import { Availability } from './availability.ts'
 import { isSignOfLife, type FetchAction, type FetchEvent } from './fetch-events.ts'
+import { Foresight } from './foresight.ts'
 import { allMechanisms, type Mechanisms } from './mechanisms.ts'
 import { PeerTable } from './peer-table.ts'
 import { Planning } from './planning.ts'
@@ -14,6 +15,12 @@ import { WantList } from './want-list.ts'
 export type { FetchAction, FetchEvent } from './fetch-events.ts'
 
 export const tickMs = 100
+/**
+ * How far ahead of a stream of reads is fetched, in bytes: two chunks where nothing is known, and no more
+ * than a wrong guess may cost.
+ */
+const aheadBytesMin = 256 * 1024
+const aheadBytesMax = 4 * 1024 * 1024
 /** A seed that has given all it has is asked again after this: a first copy may have been lost. */
 const spentMs = 1_000
 
@@ -41,8 +48,7 @@ export class Fetching {
   #peers = new PeerTable()
   #asking: Asking
   #planning: Planning
-  /** Items that others have read and that are not here, and when they first said so. */
-  #expected = new Map<number, number>()
+  #foresight = new Foresight()
 
   constructor(init: FetchingInit) {
     const mechanisms = { ...allMechanisms, ...init.mechanisms }
@@ -52,12 +58,27 @@ export class Fetching {
     const isNearness = mechanisms.nearness && self !== undefined
     const rack = isNearness ? new Rack(self, this.#peers, have) : undefined
     const keyOf = init.idOf === undefined ? undefined : (item: number) => init.idOf?.(item)
-    const asking = new Asking({ peers: this.#peers, have, mechanisms, fallbackMs, keyOf, rack })
+    const isForeseen = (item: number): boolean => this.#foresight.isForeseen(item)
+    const asking = new Asking({
+      peers: this.#peers,
+      have,
+      mechanisms,
+      fallbackMs,
+      isForeseen,
+      keyOf,
+      rack
+    })
     this.#mechanisms = mechanisms
     this.#wants = wants
     this.#have = have
     this.#asking = asking
-    this.#planning = new Planning({ wants, have, asking, mechanisms, expected: this.#expected })
+    this.#planning = new Planning({ wants, have, asking, mechanisms, foresight: this.#foresight })
+  }
+
+  /** What the line brings in twice the time that an answer takes: so much keeps a stream from waiting. */
+  get aheadBytes(): number {
+    const bytes = 2 * this.#asking.lineBytesPerMs * this.#peers.meanServiceMs()
+    return Math.min(aheadBytesMax, Math.max(aheadBytesMin, bytes))
   }
 
   /** `sought`: asked for, and nobody has promised it yet. */
@@ -94,7 +115,7 @@ export class Fetching {
         return this.#want(event.items, event.class, now)
       case 'settled':
         this.#wants.remove(event.item)
-        this.#expected.delete(event.item)
+        this.#foresight.settled(event.item)
         return this.#asking.settle(event.item, now)
       case 'peer':
         this.#peers.join(event.peer, event.role, now, event.isFar !== true)
@@ -130,6 +151,15 @@ export class Fetching {
       case 'expected':
         for (const item of event.items) this.#expect(item, now)
         return []
+      case 'foreseen':
+        this.#foresee(event.items)
+        return []
+      case 'ahead':
+        this.#goAhead(event.items)
+        return []
+      case 'read':
+        this.#foresight.read(event.item)
+        return []
       case 'given':
         return this.#given(event.peer, event.item, now)
       case 'no-more':
@@ -153,15 +183,26 @@ export class Fetching {
       case 'refused':
         return this.#asking.refused(peer, item, event.reason, now)
       case 'redirected':
-        this.#asking.redirected(peer, item, event.to, now)
-        return []
+        return this.#redirected(peer, item, event.to, now)
     }
+  }
+
+  /** Others are being sent here for it already: it does not wait for a free place once more. */
+  #redirected(peer: string, item: number, to: readonly string[], now: number): FetchAction[] {
+    const actions: FetchAction[] = []
+    const wasAsked = this.#asking.has(item)
+    this.#asking.redirected(peer, item, to, now)
+    const isOver = wasAsked && !this.#asking.has(item)
+    if (isOver && this.#wants.classOf(item) === 'prefetch') {
+      this.#asking.ask(item, 'prefetch', now, actions)
+    }
+    return actions
   }
 
   #want(items: readonly number[], requestClass: RequestClass, now: number): FetchAction[] {
     const actions: FetchAction[] = []
     for (const item of items) {
-      const isExpected = requestClass === 'background' && this.#expected.has(item)
+      const isExpected = requestClass === 'background' && this.#foresight.names(item)
       const wanted = isExpected ? 'prefetch' : requestClass
       this.#wants.set(item, wanted)
       this.#asking.reclass(item, wanted, now, actions)
@@ -177,8 +218,28 @@ export class Fetching {
 
   #expect(item: number, now: number): void {
     if (!this.#mechanisms.foresight) return
-    if (!this.#expected.has(item)) this.#expected.set(item, now)
+    this.#foresight.expect(item, now)
     if (this.#wants.classOf(item) === 'background') this.#wants.set(item, 'prefetch')
+  }
+
+  #goAhead(items: readonly number[]): void {
+    if (!this.#mechanisms.readAhead) return
+    for (const item of items) {
+      if (this.#wants.classOf(item) === 'background') this.#wants.set(item, 'prefetch')
+    }
+  }
+
+  /** In the order of the profile, whatever was wanted or expected before. */
+  #foresee(items: readonly number[]): void {
+    if (!this.#mechanisms.profile) return
+    this.#foresight.foresee(items)
+    for (const item of items) {
+      const requestClass = this.#wants.classOf(item)
+      if (requestClass === 'background' || requestClass === 'prefetch') {
+        this.#wants.remove(item)
+        this.#wants.set(item, 'prefetch')
+      }
+    }
   }
 
   #given(peer: string, item: number | undefined, now: number): FetchAction[] {

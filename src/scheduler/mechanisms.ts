@@ -12,6 +12,10 @@ export interface Mechanisms {
   readonly rebuilding: boolean
   /** What others have read is fetched before the rest. */
   readonly foresight: boolean
+  /** What earlier boots of the image read is fetched ahead of the reads. */
+  readonly profile: boolean
+  /** What follows reads that follow one another is fetched ahead of them. */
+  readonly readAhead: boolean
   /** What nobody waits for is bounded by what is in flight from a node, not only on each connection. */
   readonly sendWindow: boolean
   /** Copies that a seed sends only because somebody was late are a small share of what it sends. */
@@ -35,6 +39,8 @@ export const allMechanisms: Mechanisms = {
   inheritance: true,
   rebuilding: true,
   foresight: true,
+  profile: true,
+  readAhead: true,
   sendWindow: true,
   lateBudget: true,
   keeping: true,

@@ -100,6 +100,12 @@ export class PeerTable {
     peer.stall.succeeded()
   }
 
+  /** From asking to having, in ms, over all peers; 0 when there is none. */
+  meanServiceMs(): number {
+    const sum = this.#list.reduce((all, { serviceMs }) => all + serviceMs, 0)
+    return this.#list.length === 0 ? 0 : sum / this.#list.length
+  }
+
   /** The peer has picked an item for us. */
   taken(id: string): void {
     const peer = this.#peers.get(id)

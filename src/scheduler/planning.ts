@@ -1,6 +1,7 @@
 import type { Asking } from './asking.ts'
 import type { Availability } from './availability.ts'
 import type { FetchAction } from './fetch-events.ts'
+import type { Foresight } from './foresight.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { spareRequestsMax } from './peer-choice.ts'
 import type { WantList } from './want-list.ts'
@@ -20,8 +21,7 @@ export interface PlanningInit {
   readonly have: Availability
   readonly asking: Asking
   readonly mechanisms: Mechanisms
-  /** Items that others have read, and when they said so. */
-  readonly expected: ReadonlyMap<number, number>
+  readonly foresight: Foresight
 }
 
 /** Which of the wanted items are asked for next: what somebody waits for, what is soon read, the rest. */
@@ -30,7 +30,7 @@ export class Planning {
   #have: Availability
   #asking: Asking
   #mechanisms: Mechanisms
-  #expected: ReadonlyMap<number, number>
+  #foresight: Foresight
   #yielding = new Yielding()
   /** Background items at the front of the order that the last searches could ask of nobody. */
   #scanSkip = 0
@@ -39,12 +39,12 @@ export class Planning {
   /** The last search went through all items, and nothing has changed since. */
   #isExhausted = false
 
-  constructor({ wants, have, asking, mechanisms, expected }: PlanningInit) {
+  constructor({ wants, have, asking, mechanisms, foresight }: PlanningInit) {
     this.#wants = wants
     this.#have = have
     this.#asking = asking
     this.#mechanisms = mechanisms
-    this.#expected = expected
+    this.#foresight = foresight
   }
 
   /** Something has happened after which an item may be asked of somebody that could not be before. */
@@ -71,8 +71,11 @@ export class Planning {
   #planExpected(now: number, actions: FetchAction[]): void {
     let free = expectedMax - this.#asking.count('prefetch')
     if (free <= 0) return
+    const isReading = this.#yielding.isReading(now)
     for (const item of this.#wants.prefetch()) {
       if (this.#asking.has(item) || this.#comesByItself(item, now)) continue
+      // A profile that is wrong is no reason to be in the way of a read.
+      if (isReading && this.#foresight.isDoubtful(item)) continue
       if (!this.#asking.ask(item, 'prefetch', now, actions)) continue
       free -= 1
       if (free === 0) return
@@ -81,7 +84,7 @@ export class Planning {
 
   /** The neighbour that has read it will soon have it: what it says of it costs the seed nothing. */
   #comesByItself(item: number, now: number): boolean {
-    const since = this.#expected.get(item)
+    const since = this.#foresight.expectedSince(item)
     if (!this.#mechanisms.neighboursFirst || since === undefined) return false
     const { choice } = this.#asking
     const onlySeeds = this.#have.holderCount(item) <= choice.seedsWithAll()

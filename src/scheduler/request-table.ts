@@ -23,6 +23,13 @@ export interface Request {
 const silentMs = 500
 /** … and at a peer that is busy with other things after this long. */
 export const stuckMs = 1_500
+/**
+ * What a profile names, all machines ask for at once: on a slow line both are times of frames. A seed whose
+ * line brings a frame in 84 ms speaks to each of sixteen machines once in 1.3 s, and has two dozen frames
+ * to send first. What nobody waits for has longer still: who gives up breaks the others' chains.
+ */
+const silentFrames = { urgent: 48, spare: 192 }
+const stuckFrames = { urgent: 192, spare: 768 }
 const connectMs = 2_000
 
 /** The requests that are out: at most one an item. */
@@ -98,13 +105,19 @@ export function stallOf(
   now: number,
   patience: Patience
 ): 'late' | 'stuck' | undefined {
-  const still = now - request.movedAt
+  const isUrgent = request.class === 'urgent'
+  // What all foresee is slow for all; nobody was in a hurry before somebody waited for it.
+  const isHastened = isUrgent && patience.frameMs > 0
+  const still = now - (isHastened ? Math.max(request.movedAt, request.classedAt) : request.movedAt)
   if (request.state === 'connecting') return still > connectMs ? 'stuck' : undefined
   const quiet = now - (peer?.heardAt ?? -Infinity)
-  const { lateMs, drainMs } = patience
-  const isSilent = Math.min(still, quiet) > silentMs + drainMs
-  if (isSilent || still > stuckMs + drainMs) return 'stuck'
-  const mayBeLate = request.class === 'urgent' && request.state !== 'waiting'
+  const { lateMs, drainMs, frameMs } = patience
+  const frames = isUrgent ? 'urgent' : 'spare'
+  const isSilent =
+    Math.min(still, quiet) > drainMs + Math.max(silentMs, silentFrames[frames] * frameMs)
+  const isStuck = still > drainMs + Math.max(stuckMs, stuckFrames[frames] * frameMs)
+  if (isSilent || isStuck) return 'stuck'
+  const mayBeLate = isUrgent && request.state !== 'waiting'
   const waited = now - Math.max(request.movedAt, request.classedAt)
   return mayBeLate && waited > lateMs ? 'late' : undefined
 }
@@ -112,6 +125,8 @@ export function stallOf(
 export interface Patience {
   /** How long what somebody waits for may stand still. */
   readonly lateMs: number
+  /** How long our line takes for one frame, for what a profile names; else 0. */
+  readonly frameMs: number
   /** How long our own line is busy with what is on its way: so long even a lively peer is not heard. */
   readonly drainMs: number
 }

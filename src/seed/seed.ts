@@ -21,6 +21,7 @@ import {
   type MachineReport,
   type Message
 } from '../swarm/index.ts'
+import { BootProfiles } from './boot-profiles.ts'
 import { Brothers } from './brothers.ts'
 import { CompletedMachines } from './completed-machines.ts'
 import { enrolMachine } from './enrolling.ts'
@@ -66,6 +67,7 @@ export class Seed {
   readonly #serving: Serving
   readonly #brothers: Brothers
   readonly #images: ServedImages
+  readonly #boots: BootProfiles
   readonly #uploads: Uploads
   readonly #startedAt = systemClock.now()
   readonly #pings: NodeJS.Timeout
@@ -106,6 +108,7 @@ export class Seed {
     this.#serving = new Serving('seed', mechanisms, location)
     this.#brothers = new Brothers((imageId, seeds) => this.#share(imageId, seeds))
     this.#images = new ServedImages(store)
+    this.#boots = new BootProfiles(store, this.#images, logger)
     this.#uploads = new Uploads({
       policy: this.#serving,
       window: makeSendWindow(mechanisms),
@@ -233,6 +236,9 @@ export class Seed {
       case 'report':
         this.#machines.reported(link.peerId, reportOf(message.report))
         return
+      case 'boot':
+        this.#booted(link, message)
+        return
       case 'completion':
         this.#completed.reported(link, message.signed)
         return
@@ -242,6 +248,7 @@ export class Seed {
       case 'pong':
       case 'have-all':
       case 'have-not':
+      case 'profile':
       case 'read':
       case 'peers':
       case 'release':
@@ -277,8 +284,7 @@ export class Seed {
       .manifest(imageId)
       .then(manifest => {
         if (link.closed) return
-        if (manifest !== undefined) this.#offer(manifest)
-        if (manifest !== undefined) link.send({ type: 'have-all', imageId })
+        if (manifest !== undefined) this.#greet(link, manifest)
         this.#introductions.introduce(link, imageId, peerId => this.#swarm.addressOf(peerId))
       })
       .catch((error: unknown) => {
@@ -286,7 +292,22 @@ export class Seed {
       })
   }
 
-  /** What no boot profile orders leaves the seed in random order. */
+  /** What a boot will read is said before anything can be asked for. */
+  #greet(link: Link, manifest: Manifest): void {
+    const { imageId } = manifest.root
+    this.#offer(manifest)
+    const profile = this.#boots.signed(manifest)
+    if (profile !== undefined) link.send({ type: 'profile', imageId, bytes: profile })
+    link.send({ type: 'have-all', imageId })
+  }
+
+  #booted(link: Link, { imageId, bytes }: Extract<Message, { type: 'boot' }>): void {
+    this.#boots.learn(link.peerId, imageId, bytes).catch((error: unknown) => {
+      this.#logger.warn("a machine's boot could not be kept", { error })
+    })
+  }
+
+  /** In random order: what boots read is asked for by name before it is given. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
     if (this.#serving.offers(imageId)) return

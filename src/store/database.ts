@@ -49,6 +49,24 @@ const addedTables = `
     serial INTEGER NOT NULL,
     PRIMARY KEY (name, tag)
   ) STRICT, WITHOUT ROWID;
+  -- What machines' last boots of an image read, in order.
+  CREATE TABLE IF NOT EXISTS boot_reports (
+    image BLOB NOT NULL,
+    machine TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    chunk_size INTEGER NOT NULL,
+    steps BLOB NOT NULL,
+    -- The digests of the steps' chunks: the image may be gone when its next version is booted.
+    ids BLOB NOT NULL,
+    PRIMARY KEY (image, machine)
+  ) STRICT, WITHOUT ROWID;
+  -- The names that an image had when it was booted.
+  CREATE TABLE IF NOT EXISTS boot_names (
+    name TEXT NOT NULL,
+    image BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (name, image)
+  ) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS used_tickets (
     nonce BLOB PRIMARY KEY,
     peer_id TEXT NOT NULL,

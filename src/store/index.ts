@@ -1,3 +1,4 @@
+export type { BootReport } from './boot-reports.ts'
 export type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
 export { databaseError } from './database.ts'
 export { createStore, openOrCreateStore, openStore } from './store-directory.ts'

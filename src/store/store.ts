@@ -4,6 +4,8 @@ import { BootswarmError, limits } from '../base/index.ts'
 import type { ChunkId, ChunkStore, Frame, SigningKey } from '../base/index.ts'
 import { readManifest, sourceOf, zeroId } from '../image/index.ts'
 import type { ImportResult, Release } from '../image/index.ts'
+import { BootReports } from './boot-reports.ts'
+import type { BootReport } from './boot-reports.ts'
 import { Catalogue } from './catalogue.ts'
 import type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
 import { ChunkAppender } from './chunk-appender.ts'
@@ -58,6 +60,7 @@ export class Store implements ChunkStore {
   readonly #reader: PackReader
   readonly #appender: ChunkAppender
   readonly #catalogue: Catalogue
+  readonly #boots: BootReports
 
   constructor({ directory, database, lab, enrolSecret, options }: StoreParts) {
     this.directory = directory
@@ -76,6 +79,7 @@ export class Store implements ChunkStore {
       unsyncedMs: options.unsyncedMs ?? limits.unsyncedMs
     })
     this.#catalogue = new Catalogue(database, lab)
+    this.#boots = new BootReports(database)
   }
 
   has(id: ChunkId): boolean {
@@ -190,6 +194,21 @@ export class Store implements ChunkStore {
     return this.#asked(() => new UsedTickets(this.#database).use(nonce, use))
   }
 
+  /** Keeps what a machine's boot read, in place of what it said before. */
+  addBootReport(report: BootReport, nowMs = Date.now()): void {
+    this.#asked(() => this.#boots.add(report, this.#namesOf(report.imageId), nowMs))
+  }
+
+  /** The last boots of an image, one a machine, newest first; at most `limits.bootReportsMax`. */
+  bootReports(imageId: ChunkId): BootReport[] {
+    return this.#asked(() => this.#boots.of(imageId))
+  }
+
+  /** The image that was booted last of those that had this one's name before it. */
+  formerlyBooted(imageId: ChunkId): ChunkId | undefined {
+    return this.#asked(() => this.#boots.formerOf(imageId, this.#namesOf(imageId)))
+  }
+
   readSecret(name: string): Promise<Uint8Array | undefined> {
     return readSecretFile(this.directory, name)
   }
@@ -213,6 +232,12 @@ export class Store implements ChunkStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** Without their tags: `debian:13` goes on where `debian:12` was. */
+  #namesOf(imageId: ChunkId): string[] {
+    const releases = this.#catalogue.releases().filter(release => release.imageId === imageId)
+    return [...new Set(releases.map(({ name }) => name))]
   }
 
   #locate(id: ChunkId) {

@@ -53,6 +53,8 @@ export class Downloads {
   /** Cancelled, but the peer may not know yet: request → bytes it may still send. */
   #cancelled = new Map<number, { link: Link; allowance: number }>()
 
+  /** Chunks that have come and are being checked or kept: they are not asked for once more. */
+  #atHand = new Map<ChunkId, Link>()
   #rate: RateLimit | undefined
 
   /** With `bytesPerSecond`, links are not read from while more than that has come in. */
@@ -68,6 +70,8 @@ export class Downloads {
     requestClass: RequestClass,
     options: { insist: boolean; plainLengthMax: number }
   ): void {
+    // Somebody has come to wait for it meanwhile: it is as near as it can be.
+    if (this.#atHand.get(id) === link) return
     const known = this.#find(link, id)
     const request = known?.[0] ?? this.#next++
     if (known === undefined) {
@@ -244,12 +248,15 @@ export class Downloads {
   }
 
   async #verify(link: Link, id: ChunkId, incoming: IncomingFrame): Promise<void> {
+    this.#atHand.set(id, link)
     try {
       const plain = await this.#verifier.verify(id, incoming).catch((error: unknown) => {
+        this.#atHand.delete(id)
         this.#handlers.onCorrupt(link, id, asCorrupt(error))
       })
       if (plain !== undefined) await this.#handlers.onArrived(link, id, plain, incoming.frame)
     } finally {
+      this.#atHand.delete(id)
       this.#verifier.release(incoming)
     }
   }

@@ -88,5 +88,9 @@ export type Message =
   /** An empty `release` says that no such image is known. */
   | { readonly type: 'release'; readonly request: number; readonly release: Uint8Array }
   | { readonly type: 'report'; readonly report: MachineReport }
+  /** The order in which a boot read the image's chunks (image/boot-profile.ts), for a seed. */
+  | { readonly type: 'boot'; readonly imageId: ChunkId; readonly bytes: Uint8Array }
+  /** What boots of the image are foreseen to read, signed by the lab. */
+  | { readonly type: 'profile'; readonly imageId: ChunkId; readonly bytes: Uint8Array }
   /** To seeds: the disk is whole and verified; see completion-report.ts. */
   | { readonly type: 'completion'; readonly signed: Uint8Array }

@@ -51,7 +51,9 @@ const typeNumbers = {
   got: 22,
   read: 23,
   seeds: 24,
-  completion: 25
+  completion: 25,
+  boot: 26,
+  profile: 27
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -135,6 +137,9 @@ function encodeBody(message: Message): Uint8Array {
       return u32(message.request)
     case 'more':
       return Buffer.concat([u32(message.request), Buffer.from(message.imageId, 'hex')])
+    case 'boot':
+    case 'profile':
+      return Buffer.concat([Buffer.from(message.imageId, 'hex'), message.bytes])
     case 'give':
       return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
     case 'accept':
@@ -266,6 +271,14 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     imageId: digest(body, 0),
     seeds: strings(cbor(body.subarray(digestBytes), 'seed list'), 'seeds')
   }),
+  boot(body) {
+    expectLengthBetween('boot', body, digestBytes + 8, digestBytes + 8 * limits.bootChunksMax)
+    return { type: 'boot', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+  },
+  profile(body) {
+    expectLengthBetween('profile', body, digestBytes + 1, digestBytes + limits.profileBytesMax)
+    return { type: 'profile', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+  },
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {
     expectLength('ping', body, 4)

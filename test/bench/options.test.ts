@@ -23,6 +23,11 @@ test('arguments for agents are handed on as they are', t => {
   t.is(options.seedRate, '1gbit')
 })
 
+test('a share of a profile may be learned first', t => {
+  t.is(parseOptions([]).profile, undefined)
+  t.is(parseOptions(['--profile', '0.8']).profile, 0.8)
+})
+
 test('what makes no sense is refused', t => {
   const wrong = [
     ['--machines', '0'],
@@ -31,6 +36,7 @@ test('what makes no sense is refused', t => {
     ['--contenders', 'rsync'],
     ['--workload', 'all'],
     ['--kill-seed-at', '-1'],
+    ['--profile', '2'],
     ['--timeout', 'soon'],
     ['--unknown'],
     ['positional']

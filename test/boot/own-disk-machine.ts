@@ -3,6 +3,8 @@ import { createConnection } from 'node:net'
 import type { ExecutionContext } from 'ava'
 import { type RunningProcess, run, start } from './processes.ts'
 
+export const mib = 1024 ** 2
+
 const firmwareCode = '/usr/share/OVMF/OVMF_CODE_4M.fd'
 const firmwareVariables = '/usr/share/OVMF/OVMF_VARS_4M.fd'
 
@@ -27,8 +29,9 @@ export class OwnDiskMachine {
   static async start(t: ExecutionContext, options: OwnDiskOptions): Promise<OwnDiskMachine> {
     const { disk, firmware, consoleFile } = options
     const monitor = `${consoleFile}.monitor`
-    // Software emulation only: the test is to run on machines without KVM, and alike on all of them.
-    const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '1', '-m', '1024']
+    // Software emulation only: the test is to run on machines without KVM, and alike on all of them. A processor without
+    // AVX, whose emulation is slow.
+    const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'Westmere', '-smp', '1', '-m', '1024']
     const outside = ['-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
     const control = ['-monitor', `unix:${monitor},server=on,wait=off`]
     const drive = ['-drive', `file=${disk},format=raw,if=none,id=disk`]
@@ -36,6 +39,11 @@ export class OwnDiskMachine {
     const args = [...machine, ...outside, ...control, ...drive, ...device]
     if (firmware === 'UEFI') args.push(...(await uefi(`${consoleFile}.variables`)))
     return new OwnDiskMachine(start(t, 'QEMU', 'qemu-system-x86_64', args, consoleFile), monitor)
+  }
+
+  /** All that the serial console has shown so far. */
+  get console(): string {
+    return this.#qemu.output
   }
 
   async waitForText(text: string, timeoutMs: number): Promise<void> {

@@ -49,6 +49,10 @@ export class Fetcher {
     return this.out.get(item) === peer
   }
 
+  get aheadBytes(): number {
+    return this.#fetching.aheadBytes
+  }
+
   isPromised(item: number): boolean {
     return this.standing(item) === 'promised'
   }

@@ -57,9 +57,9 @@ export class AgentNode extends SimNode {
     this.startedAt ??= events.now
     this.#life += 1
     const life = this.#life
-    const isWanted = (item: number): boolean => this.#streams && this.held[item] === 0
-    const items = this.world.items.filter(isWanted)
+    const items = this.world.items.filter(item => this.#streams && this.held[item] === 0)
     this.tell({ type: 'want', items, class: 'background' })
+    this.tell({ type: 'foreseen', items: this.world.profile })
     this.membership.run()
     const phase = this.world.randomOf(`${this.id} tick`).next()
     this.#repeat(life, phase * tickMs, tickMs, () => this.#tick())

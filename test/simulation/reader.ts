@@ -12,6 +12,8 @@ export class Reader {
   #next = 0
   #issuedAt = 0
   #missing = new Set<number>()
+  /** Items that were read before. */
+  #seen = new Set<number>()
   /** A read came while no agent ran. */
   #paused = false
   #started = false
@@ -59,7 +61,11 @@ export class Reader {
     }
     this.#issuedAt = this.#world.events.now
     const items = this.#world.image.reads[this.#next]?.items ?? []
-    for (const item of items) if (!this.#node.holds(item)) this.#missing.add(item)
+    for (const item of items) {
+      if (!this.#seen.has(item)) this.#node.tell({ type: 'read', item })
+      this.#seen.add(item)
+      if (!this.#node.holds(item)) this.#missing.add(item)
+    }
     if (this.#missing.size === 0) this.#answered()
     for (const item of [...this.#missing]) this.#node.need(item)
   }

@@ -30,6 +30,8 @@ export interface WorldOptions extends NetworkOptions {
   readonly seed: number
   readonly workload: 'copy' | 'replay'
   readonly costs: Costs
+  /** Share of the boot profile that is right; 0 for no profile. */
+  readonly profile: number
   /** 0: nothing is streamed but what is read. */
   readonly background: number
   /** After this long without a byte an item is asked of another peer; 0 for the product's own. */
@@ -66,6 +68,8 @@ export class World {
   readonly image: SimImage
   readonly watcher: Watcher
   readonly items: readonly number[]
+  /** The order in which a boot touches chunks, as far as it is known. */
+  readonly profile: readonly number[]
   readonly nodes = new Map<string, SimNode>()
   /** Sent by anybody, by type. */
   readonly sent = new Map<MessageType, number>()
@@ -86,6 +90,7 @@ export class World {
       plainLength: zeros.length,
       bytes: zeros.subarray(0, length)
     }))
+    this.profile = this.#makeProfile()
     this.watcher = watcher(this)
   }
 
@@ -135,6 +140,14 @@ export class World {
     const random = seededRandom(hash)
     random.next()
     return random
+  }
+
+  #makeProfile(): number[] {
+    const { profile } = this.options
+    if (profile === 0) return []
+    const random = this.randomOf('profile')
+    const other = (): number => Math.floor(random.next() * this.image.itemCount)
+    return Array.from(this.image.bootSet, item => (random.next() < profile ? item : other()))
   }
 
   makeServing(node: SimNode): Policy {

@@ -284,3 +284,45 @@ test('whatever a peer answers, it breaks nothing but the protocol', t => {
   )
   t.pass()
 })
+
+test('what has come and is being checked is not asked for once more, and afterwards may be', async t => {
+  const plain = noise(5_000, 7)
+  const frame = plainFrame(plain)
+  const { downloads, checked } = started()
+  const link = new FakeLink('a')
+  const id = chunkIdOf(plain)
+  downloads.request(link.link, id, 'prefetch', ask)
+  const done = checked()
+  downloads.receive(link.link, headOf(1, frame))
+  downloads.receive(link.link, { type: 'segment', request: 1, bytes: frame.bytes })
+  const wants = (): number => link.sent.filter(({ type }) => type === 'want').length
+  downloads.request(link.link, id, 'urgent', ask)
+  t.is(wants(), 1)
+  await done
+  await new Promise(resolve => setImmediate(resolve))
+  downloads.request(link.link, id, 'urgent', ask)
+  t.is(wants(), 2)
+})
+
+test('a chunk that was not what it was called may be asked for at once, by who is told so', async t => {
+  const id = chunkIdOf(noise(5_000, 8))
+  const frame = plainFrame(noise(5_000, 9))
+  const link = new FakeLink('a')
+  const told = Promise.withResolvers<void>()
+  const downloads: Downloads = new Downloads({
+    onAccepted: () => {},
+    onProgress: () => {},
+    onRefused: () => {},
+    onRedirected: () => {},
+    onArrived: () => {},
+    onCorrupt: () => {
+      downloads.request(link.link, id, 'urgent', ask)
+      told.resolve()
+    }
+  })
+  downloads.request(link.link, id, 'urgent', ask)
+  downloads.receive(link.link, headOf(1, frame))
+  downloads.receive(link.link, { type: 'segment', request: 1, bytes: frame.bytes })
+  await told.promise
+  t.is(link.sent.filter(({ type }) => type === 'want').length, 2)
+})

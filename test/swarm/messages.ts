@@ -95,6 +95,8 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   resolve: message('resolve', { request: u32, name: text }),
   release: message('release', { request: u32, release: bytes(0, limits.releaseBytesMax) }),
   completion: message('completion', { signed: bytes(1, limits.completionBytesMax) }),
+  boot: message('boot', { imageId: anyId, bytes: bytes(8, 400) }),
+  profile: message('profile', { imageId: anyId, bytes: bytes(1, 400) }),
   report: message('report', { report })
 }
 
@@ -112,6 +114,16 @@ export const largestMessages: readonly Message[] = [
   { type: 'have-map', imageId: 'ab'.repeat(32), first: 0, bits: new Uint8Array(64 * 1024) },
   { type: 'release', request: 1, release: new Uint8Array(limits.releaseBytesMax) },
   { type: 'resolve', request: 1, name: 'n'.repeat(512) },
+  {
+    type: 'boot',
+    imageId: 'ab'.repeat(32),
+    bytes: new Uint8Array(8 * limits.bootChunksMax)
+  },
+  {
+    type: 'profile',
+    imageId: 'ab'.repeat(32),
+    bytes: new Uint8Array(limits.profileBytesMax)
+  },
   {
     type: 'peers',
     peers: Array.from({ length: limits.neighboursMax }, () => ({

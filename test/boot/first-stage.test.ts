@@ -1,0 +1,88 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import test, { type ExecutionContext } from 'ava'
+import { run } from './processes.ts'
+
+// What of the first stage needs no machine.
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const firstStage = join(root, 'bootstrap/first-stage')
+
+test('shellcheck has nothing to say', async t => {
+  const all = await readdir(join(root, 'bootstrap'), { recursive: true, withFileTypes: true })
+  const scripts = all
+    .filter(entry => entry.isFile() && !entry.name.endsWith('.ts') && !entry.name.endsWith('.md'))
+    .map(entry => join(entry.parentPath, entry.name))
+    // Parts of a whole are read with the script that has them all.
+    .filter(path => !path.startsWith(firstStage) || /(start|carrier|into-root)\.sh$/.test(path))
+  t.true(scripts.length >= 10)
+  await t.notThrowsAsync(run('shellcheck', ['-x', '-P', root, ...scripts]))
+})
+
+/** Runs lines in the shell of an initramfs, after the parts named; what they print. */
+async function inShell(parts: readonly string[], lines: string): Promise<string> {
+  const sources = parts.map(part => `. ${firstStage}/${part}.sh`)
+  const quiet = ['say() { echo "say: $*"; }', 'fail() { echo "fail: $1"; return 1; }']
+  return run('busybox', ['sh', '-c', [...sources, ...quiet, lines].join('\n')])
+}
+
+async function cmdline(t: ExecutionContext, words: string): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'bootswarm-first-stage-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const file = join(directory, 'cmdline')
+  await writeFile(file, `${words}\n`)
+  return file
+}
+
+const show = 'echo "wanted=$is_wanted image=$image disk=$disk writes=$writes root=$boot_root"'
+
+test('the kernel arguments are read; unknown ones are named', async t => {
+  const words =
+    'ro root=UUID=12=34 bootswarm.ticket=T bootswarm.image=a:b bootswarm.disk=/dev/sda bootswarm.wrties=keep'
+  const file = await cmdline(t, words)
+  const said = await inShell(
+    ['arguments'],
+    `cmdline=${file}; read_arguments; check_arguments; ${show}`
+  )
+  t.true(said.includes('wanted=yes image=a:b disk=/dev/sda writes=keep root=UUID=12=34'), said)
+  t.regex(said, /say: unknown arguments .*: bootswarm\.wrties=keep/)
+})
+
+test('without an argument of ours nothing is wanted', async t => {
+  const file = await cmdline(t, 'root=/dev/sda1 ro bootswarm.console=root quiet')
+  const said = await inShell(['arguments'], `cmdline=${file}; read_arguments; ${show}`)
+  t.true(said.startsWith('wanted= '), said)
+})
+
+for (const [words, complaint] of [
+  ['bootswarm.image=a', 'there is no bootswarm.ticket='],
+  ['bootswarm.ticket=T', 'there is no bootswarm.image='],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.writes=no', 'is neither keep nor discard'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.consent=yes', 'is not wipe'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.patience=1m', 'is no number of seconds']
+] as const) {
+  test(`'${words}' is refused`, async t => {
+    const file = await cmdline(t, words)
+    const said = await inShell(
+      ['arguments'],
+      `cmdline=${file}; read_arguments; check_arguments && echo taken; true`
+    )
+    t.true(said.includes('fail: ') && said.includes(complaint), said)
+    t.false(said.includes('taken'))
+  })
+}
+
+test("root= names a part of the image, whatever the machine's own disk is called", async t => {
+  const cases = [
+    ['/dev/sda', '/dev/mapper/bootswarm'],
+    ['/dev/vda2', '/dev/mapper/bootswarm-part2'],
+    ['/dev/nvme0n1p3', '/dev/mapper/bootswarm-part3'],
+    ['/dev/nvme0n1', '/dev/mapper/bootswarm'],
+    ['/dev/vg/root', '/dev/vg/root']
+  ] as const
+  for (const [named, device] of cases) {
+    t.is(await inShell(['root'], `place_in_image ${named}`), `${device}\n`)
+  }
+})

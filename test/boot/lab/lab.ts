@@ -1,0 +1,181 @@
+import { mkdir, mkdtemp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ExecutionContext } from 'ava'
+import { waitForEvent } from '../bootswarm.ts'
+import { buildDebianImage, type BuiltImage } from '../image.ts'
+import { run, start, type RunningProcess } from '../processes.ts'
+import { Machine, type MachineOptions } from './machine.ts'
+import { LabNetwork } from './network.ts'
+
+const program = fileURLToPath(new URL('../../../bin/bootswarm', import.meta.url))
+const keptForReaders = fileURLToPath(new URL('../../../build/boot/', import.meta.url))
+const gib = 1024 ** 3
+const filesPort = 8080
+const seedPort = 7001
+
+/** What a whole lab needs: a network, a seed with an image, and machines that boot from both. */
+export class Lab {
+  readonly directory: string
+  readonly network: LabNetwork
+  readonly image: BuiltImage
+  seed!: RunningProcess
+  readonly #t: ExecutionContext
+  #ticket = ''
+  #archive = ''
+  #machines = 0
+  #disks = 0
+  readonly #startedAt = performance.now()
+
+  private constructor(
+    t: ExecutionContext,
+    directory: string,
+    network: LabNetwork,
+    image: BuiltImage
+  ) {
+    this.#t = t
+    this.directory = directory
+    this.network = network
+    this.image = image
+  }
+
+  static async make(t: ExecutionContext): Promise<Lab> {
+    const directory = await mkdtemp(join(tmpdir(), 'bootswarm-lab-'))
+    t.teardown(() => rm(directory, { recursive: true, force: true }))
+    await mkdir(join(directory, 'files'))
+    const network = await LabNetwork.make(t, directory)
+    const image = await buildDebianImage(directory)
+    const lab = new Lab(t, directory, network, image)
+    lab.note('image built')
+    await lab.#import()
+    await lab.startSeed()
+    lab.#ticket = (await run(program, ['ticket', '--store', lab.store])).trim()
+    lab.#archive = await sharedArchive()
+    for (const [name, file] of [
+      ['vmlinuz', image.kernel],
+      ['initrd.img', image.initrd],
+      [`agent-${archiveHash(lab.#archive)}.tar.zst`, lab.#archive]
+    ] as const) {
+      await symlink(file, join(directory, 'files', name))
+    }
+    const url = await network.serveFiles(join(directory, 'files'), filesPort)
+    await network.startDhcp(lab.bootScript(url, lab.arguments()))
+    lab.note('lab is ready')
+    return lab
+  }
+
+  get store(): string {
+    return join(this.directory, 'store')
+  }
+
+  note(what: string): void {
+    this.#t.log(`${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s: ${what}`)
+  }
+
+  /** With --upload-rate, for instance, it takes its time. */
+  async startSeed(...more: string[]): Promise<void> {
+    const listen = [
+      '--listen',
+      `/ip4/${LabNetwork.address}/tcp/${seedPort}`,
+      '--http',
+      '127.0.0.1:0'
+    ]
+    const args = ['seed', '--store', this.store, ...listen, ...more, '--json']
+    this.seed = this.network.start('seed', program, args)
+    await waitForEvent(this.seed, 'ready', 120_000)
+  }
+
+  /** What the first stage is told; `changed` wins, and takes an argument away with ''. */
+  arguments(changed: Readonly<Record<string, string>> = {}): string {
+    const told: Record<string, string> = {
+      ip: 'dhcp',
+      console: 'ttyS0',
+      'bootswarm.ticket': this.#ticket,
+      'bootswarm.image': 'debian-12',
+      'bootswarm.archive': archiveHash(this.#archive),
+      'bootswarm.from': `http://${LabNetwork.address}:${filesPort}`,
+      'bootswarm.console': 'root',
+      ...changed
+    }
+    const words = Object.entries(told).flatMap(([name, value]) =>
+      value === '' ? [] : [`${name}=${value}`]
+    )
+    return ['ro', ...words].join(' ')
+  }
+
+  bootScript(url: string, args: string): string {
+    return ['#!ipxe', `kernel ${url}/vmlinuz ${args}`, `initrd ${url}/initrd.img`, 'boot', ''].join(
+      '\n'
+    )
+  }
+
+  async emptyDisk(name: string, bytes = 6 * gib): Promise<string> {
+    const path = join(this.directory, `${name}.img`)
+    await writeFile(path, '')
+    await truncate(path, bytes)
+    return path
+  }
+
+  /**
+   * A disk with a cache that a loss of power empties: what nobody flushed is gone. The drive for a machine,
+   * and what takes the power away.
+   */
+  async cachedDisk(path: string): Promise<{ drive: string; cutPower: () => Promise<void> }> {
+    const socket = join(this.directory, `disk-${this.#machines}-${this.#disks++}.sock`)
+    const args = ['-f', '-U', socket, '--filter=cache', 'file', path, 'cache=writeback']
+    const server = start(this.#t, 'nbdkit', 'nbdkit', args)
+    for (const end = Date.now() + 60_000; !existsSync(socket) && Date.now() < end;) await sleep(100)
+    return {
+      drive: `file=nbd+unix:///?socket=${socket},format=raw,cache=writeback`,
+      cutPower: async () => {
+        server.kill()
+        await server.ended(60_000)
+      }
+    }
+  }
+
+  /** Its console is kept when the test fails. */
+  async startMachine(options: Omit<MachineOptions, 'consoleFile'>): Promise<Machine> {
+    await mkdir(keptForReaders, { recursive: true })
+    const consoleFile = join(keptForReaders, `lab-${process.pid}-${this.#machines++}.txt`)
+    this.#t.teardown(async () => {
+      if (this.#t.passed) return rm(consoleFile, { force: true })
+      const text = await readFile(consoleFile, 'utf8').catch(() => '(the guest was not started)')
+      this.#t.log(`A guest's console is in ${consoleFile} and ends with:\n${text.slice(-3000)}`)
+    })
+    return Machine.start(this.#t, { ...options, consoleFile })
+  }
+
+  async #import(): Promise<void> {
+    await run(program, [
+      'image',
+      'import',
+      this.image.disk,
+      '--name',
+      'debian-12',
+      '--store',
+      this.store,
+      '--json'
+    ])
+    this.note('image imported')
+  }
+}
+
+function archiveHash(path: string): string {
+  return /agent-([0-9a-f]{64})/.exec(path)?.[1] ?? ''
+}
+
+let archive: Promise<string> | undefined
+
+/** One build for all tests of a run; quickly compressed, since it does not go far. */
+function sharedArchive(): Promise<string> {
+  archive ??= mkdtemp(join(tmpdir(), 'bootswarm-archive-')).then(async folder => {
+    process.once('exit', () => void rm(folder, { recursive: true, force: true }))
+    const args = ['netboot', 'archive', '--out', folder, '--level', '3', '--json']
+    return (JSON.parse(await run(program, args)) as { path: string }).path
+  })
+  return archive
+}
