@@ -84,7 +84,15 @@ async function runOne(
   const folder = join(parent, 'run')
   await mkdir(folder, { recursive: true })
   const { rate, seedRate, queueMs, straggler: stragglerRate } = options
-  const network = await buildNetwork({ machines, rate, seedRate, stragglerRate, queueMs })
+  const network = await buildNetwork({
+    machines,
+    rate,
+    seedRate,
+    stragglerRate,
+    queueMs,
+    racks: Math.min(machines, options.racks),
+    uplinkRate: options.uplink
+  })
   const late = AbortSignal.timeout(options.timeoutSeconds * 1000)
   const signal = AbortSignal.any([stopped, late])
   const hosts = network.machines

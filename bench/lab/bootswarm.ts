@@ -115,9 +115,14 @@ async function learnOnce(run: Run): Promise<void> {
 function startSeed(run: Run): LabProcess {
   const listen = ['--listen', `/ip4/${seedAddress}/tcp/4910`, '--http', '127.0.0.1:4911']
   const command = [launcher, 'seed', '--store', run.subject.storePath, ...listen, '--json']
-  return startOn(run, run.network.seed, [...command, ...tuningOf(run), ...run.options.seedArgs], {
-    env: probeInto(run, run.network.seed)
-  })
+  return startOn(
+    run,
+    run.network.seed,
+    [...command, ...tuningOf(run), ...locationOf(run.network.seed), ...run.options.seedArgs],
+    {
+      env: probeInto(run, run.network.seed)
+    }
+  )
 }
 
 /** Measured machines teach the seed nothing, so that each run knows as much as the one before it. */
@@ -132,10 +137,15 @@ function startAgent(
   const where = ['--disk', diskOf(run, host), '--nbd', `unix:${socketOf(run, host)}`]
   const who = ['--ticket', ticket, '--image', subject.name, '--name', host.name]
   const when = ['--start-at', String(startAtMs), '--listen', '/ip4/0.0.0.0/tcp/0', '--json']
-  const how = ['--profile-after', profileAfter, ...tuningOf(run), ...options.agentArgs]
+  const whatFor = ['--profile-after', profileAfter]
+  const how = [...whatFor, ...tuningOf(run), ...locationOf(host), ...options.agentArgs]
   return startOn(run, host, [launcher, 'agent', ...who, ...where, ...when, ...how], {
     env: options.probeAgents ? probeInto(run, host) : {}
   })
+}
+
+function locationOf({ location }: Host): string[] {
+  return location === undefined ? [] : ['--location', location]
 }
 
 function tuningOf({ options: { without, fallbackMs } }: Run): string[] {
@@ -162,6 +172,7 @@ async function factsAtEnd(run: Run, endMs: number): Promise<Record<string, unkno
   const status = await askSeed(subject.storePath).catch(() => undefined)
   const lines = await readProbe(probeFileOf(run, network.seed))
   return {
+    uplinkBytes: await network.uplinkBytes(),
     seedPayloadBytes: status?.seed.bytesSent,
     seedProbe: summarizeProbe(lines, performance.timeOrigin + endMs, subject.bootSet)
   }

@@ -15,6 +15,10 @@ export interface NetworkOptions {
   readonly stragglerRate: string | undefined
   /** What may pass a port at once after it was idle, as tc takes it. */
   readonly burst?: string
+  /** The machines are divided among so many switches, with the seed at the first … */
+  readonly racks?: number
+  /** … to which each of the others has a line of this rate; `rate` when left out. */
+  readonly uplinkRate?: string | undefined
   /** How long a packet may wait in a port: the length of its queue. */
   readonly queueMs: number
 }
@@ -23,6 +27,8 @@ export interface Host {
   readonly name: string
   readonly address: string
   readonly namespace: string
+  /** What `--location` says; undefined where there is one rack. */
+  readonly location?: string
 }
 
 export interface Traffic {
@@ -35,6 +41,8 @@ export interface Traffic {
 export interface Network {
   readonly seed: Host
   readonly machines: readonly Host[]
+  /** What has passed the lines between racks, both ways, with all headers. */
+  uplinkBytes(): Promise<number>
   /** Ends every process in it, then removes it. */
   close(): void
 }
@@ -43,27 +51,53 @@ const usualBurst = '128kb'
 export const seedAddress = '10.77.0.1'
 
 export async function buildNetwork(options: NetworkOptions): Promise<Network> {
-  const { rate, seedRate, stragglerRate } = options
+  const { rate, seedRate, stragglerRate, racks = 1, uplinkRate = rate } = options
   const switchNamespace = labName('switch')
-  const seed = { name: 'seed', address: seedAddress, namespace: labName('seed') }
+  const rackOf = (index: number): number => Math.floor((index * racks) / options.machines)
+  const locationOf = (rack: number): Pick<Host, 'location'> =>
+    racks === 1 ? {} : { location: `lab/rack-${rack + 1}` }
+  const seed = {
+    name: 'seed',
+    address: seedAddress,
+    namespace: labName('seed'),
+    ...locationOf(0)
+  }
   const machines = Array.from({ length: options.machines }, (_, index) => ({
     name: `m${index + 1}`,
     address: machineAddress(index),
-    namespace: labName(`m${index + 1}`)
+    namespace: labName(`m${index + 1}`),
+    ...locationOf(rackOf(index))
   }))
+  const uplinks: string[] = []
   const close = (): void =>
     removeNamespaces([...[seed, ...machines].map(host => host.namespace), switchNamespace])
   try {
     await addNamespace(switchNamespace)
-    const bridge = ['type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0']
-    await run('ip', ['-n', switchNamespace, 'link', 'add', 'bridge', ...bridge])
-    await run('ip', ['-n', switchNamespace, 'link', 'set', 'bridge', 'up'])
-    await plugIn(switchNamespace, seed, seedRate, options)
+    for (let rack = 0; rack < racks; rack += 1) {
+      await addSwitch(switchNamespace, bridgeOf(rack))
+      if (rack === 0) continue
+      await joinSwitches(switchNamespace, rack, uplinkRate, options)
+      uplinks.push(`up${rack}`)
+    }
+    await plugIn(switchNamespace, bridgeOf(0), seed, seedRate, options)
     for (const [index, host] of machines.entries()) {
       const isLast = index === machines.length - 1
-      await plugIn(switchNamespace, host, (isLast ? stragglerRate : undefined) ?? rate, options)
+      const ownRate = (isLast ? stragglerRate : undefined) ?? rate
+      await plugIn(switchNamespace, bridgeOf(rackOf(index)), host, ownRate, options)
     }
-    return { seed, machines, close }
+    const uplinkBytes = async (): Promise<number> =>
+      sum(
+        await Promise.all(
+          uplinks.map(async card => {
+            const { sentBytes, receivedBytes } = await trafficOf(
+              { namespace: switchNamespace },
+              card
+            )
+            return sentBytes + receivedBytes
+          })
+        )
+      )
+    return { seed, machines, uplinkBytes, close }
   } catch (error) {
     close()
     throw error
@@ -71,8 +105,8 @@ export async function buildNetwork(options: NetworkOptions): Promise<Network> {
 }
 
 /** What has passed a host's network card, counted in its namespace. */
-export async function trafficOf(host: Host): Promise<Traffic> {
-  const show = ['-n', host.namespace, '-json', '-stats', 'link', 'show', 'eth0']
+export async function trafficOf(host: Pick<Host, 'namespace'>, card = 'eth0'): Promise<Traffic> {
+  const show = ['-n', host.namespace, '-json', '-stats', 'link', 'show', card]
   const [link] = JSON.parse(await run('ip', show)) as [
     { stats64: Record<'rx' | 'tx', { bytes: number; packets: number }> }
   ]
@@ -96,8 +130,39 @@ export async function processorSecondsIn({ seed, machines }: Network): Promise<n
   return sum(seconds)
 }
 
+function bridgeOf(rack: number): string {
+  return rack === 0 ? 'bridge' : `bridge${rack}`
+}
+
+async function addSwitch(namespace: string, name: string): Promise<void> {
+  const bridge = ['type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0']
+  await run('ip', ['-n', namespace, 'link', 'add', name, ...bridge])
+  await run('ip', ['-n', namespace, 'link', 'set', name, 'up'])
+}
+
+/** A line between the first switch and that of the rack, of the same rate both ways. */
+async function joinSwitches(
+  namespace: string,
+  rack: number,
+  rate: string,
+  { queueMs, burst = usualBurst }: Pick<NetworkOptions, 'queueMs' | 'burst'>
+): Promise<void> {
+  const [up, down] = [`up${rack}`, `down${rack}`]
+  const ends = ['type', 'veth', 'peer', 'name', down]
+  await run('ip', ['-n', namespace, 'link', 'add', up, ...ends])
+  const shape = ['root', 'tbf', 'rate', rate, 'burst', burst, 'latency', `${queueMs}ms`]
+  for (const [card, bridge] of [
+    [up, bridgeOf(0)],
+    [down, bridgeOf(rack)]
+  ] as const) {
+    await run('ip', ['-n', namespace, 'link', 'set', card, 'master', bridge, 'up'])
+    await run('tc', ['-n', namespace, 'qdisc', 'add', 'dev', card, ...shape])
+  }
+}
+
 async function plugIn(
   switchNamespace: string,
+  bridge: string,
   { name, address, namespace }: Host,
   rate: string,
   { queueMs, burst = usualBurst }: Pick<NetworkOptions, 'queueMs' | 'burst'>
@@ -105,7 +170,7 @@ async function plugIn(
   await addNamespace(namespace)
   const card = ['type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace]
   await run('ip', ['-n', switchNamespace, 'link', 'add', name, ...card])
-  await run('ip', ['-n', switchNamespace, 'link', 'set', name, 'master', 'bridge', 'up'])
+  await run('ip', ['-n', switchNamespace, 'link', 'set', name, 'master', bridge, 'up'])
   await run('ip', ['-n', namespace, 'address', 'add', `${address}/16`, 'dev', 'eth0'])
   await run('ip', ['-n', namespace, 'link', 'set', 'eth0', 'up'])
   const shape = ['root', 'tbf', 'rate', rate, 'burst', burst, 'latency', `${queueMs}ms`]

@@ -10,6 +10,10 @@ export interface LabOptions {
   readonly machines: readonly number[]
   readonly rate: string
   readonly seedRate: string
+  /** Switches that the machines are divided among; the seed is at the first. */
+  readonly racks: number
+  /** Of the line from the first switch to each other; undefined: `rate`. */
+  readonly uplink: string | undefined
   readonly queueMs: number
   readonly workloads: readonly Workload[]
   readonly contenders: readonly ContenderName[]
@@ -40,6 +44,8 @@ export const usage = `usage: node bench/lab.ts [options]      (root only; docs/b
   --machines 1,2,16        how many machines, a run each
   --rate 40mbit            every link, both ways
   --seed-rate RATE         the seed's link (default: --rate)
+  --racks 1                switches that the machines are divided among, the seed at the first
+  --uplink RATE            the line from the first switch to each other (default: --rate)
   --queue-ms 50            how long a packet may wait in a port
   --workload both          replay, copy or both
   --contenders LIST        of bootswarm,nbdkit,libtorrent,http (default: all)
@@ -71,6 +77,8 @@ export function parseOptions(args: readonly string[]): LabOptions {
     machines: values.machines.split(',').map(text => machineCount(text)),
     rate,
     seedRate: values['seed-rate'] === undefined ? rate : checkedRate(values['seed-rate']),
+    racks: machineCount(values.racks),
+    uplink: values.uplink === undefined ? undefined : checkedRate(values.uplink),
     queueMs: positive('--queue-ms', values['queue-ms']),
     workloads: workload === 'both' ? workloads : [workload],
     contenders: values.contenders
@@ -100,6 +108,8 @@ const optionTypes = {
   machines: { type: 'string', default: '1,2,16' },
   rate: { type: 'string', default: '40mbit' },
   'seed-rate': { type: 'string' },
+  racks: { type: 'string', default: '1' },
+  uplink: { type: 'string' },
   'queue-ms': { type: 'string', default: '50' },
   workload: { type: 'string', default: 'both' },
   contenders: { type: 'string', default: contenderNames.join(',') },

@@ -90,6 +90,8 @@ export function details(outcome: Outcome, bootSetBytes: number): string[] {
         `p99 ${worst('p99')}, max ${worst('max')}; ${late} reads waited over 2 s`
     )
   }
+  const crossed = Number(facts.uplinkBytes ?? 0)
+  if (crossed > 0) lines.push(`  lines between racks: ${(crossed / 1e6).toFixed(1)} MB, both ways`)
   const seedProbe = facts.seedProbe as ProbeSummary | undefined
   if (seedProbe !== undefined) {
     lines.push(
