@@ -13,10 +13,12 @@ unpack_agent() {
       fail 'the agent in the initramfs cannot be unpacked' 'build it again'
     return
   fi
-  fetch_archive "$home/agent.tar.zst" || return
-  unpack "$home/agent.tar.zst" ||
+  # It stays there for the machines that are switched on next.
+  mkdir -p "$home/netboot"
+  fetch_archive "$home/netboot/agent.part" || return
+  unpack "$home/netboot/agent.part" ||
     fail 'the agent cannot be unpacked' 'this machine needs 1 GiB of memory' || return
-  rm -f "$home/agent.tar.zst"
+  mv "$home/netboot/agent.part" "$home/netboot/agent-$archive.tar.zst"
 }
 
 mountpoint_of_ours() { grep -q "^bootswarm $home " /proc/mounts; }

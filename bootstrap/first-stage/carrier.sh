@@ -17,6 +17,7 @@ keep_agent() {
   while :; do
     set -- --ticket "$(read_state ticket)" --image "$(read_state image)" --disk "$disk" --name "$(read_state name)"
     set -- "$@" --nbd unix:/run/bootswarm/nbd --control unix:/run/bootswarm/control --writes "$writes"
+    if [ -d /netboot ]; then set -- "$@" --netboot-cache /netboot; fi
     if [ "$(read_state consent)" = wipe ] && [ ! -e /state/said-ready ]; then set -- "$@" --force; fi
     /bin/bootswarm agent "$@" --carries-root --json >/state/agent.events &
     echo $! >/state/agent.pid

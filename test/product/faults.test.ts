@@ -5,8 +5,9 @@ import test, { type ExecutionContext } from 'ava'
 import { limits } from '../../src/base/index.ts'
 import { regionsOf } from '../../src/disk/format.ts'
 import { fuseDisk } from '../disk/fuse-disk.ts'
+import { succeed } from '../interop/nbd-fixture.ts'
 import { chunkBytes, MiB, noiseImage } from './images.ts'
-import { Lab, slowTicket, succeed, type LabAgent } from './lab.ts'
+import { Lab, slowTicket, type LabAgent } from './lab.ts'
 
 // A whole agent on a disk that fails, is full, or loses what was not flushed, and what its NBD clients
 // see of it.
