@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { BootswarmError } from '../base/index.ts'
 import { imageCidText, readManifest, sourceOf } from '../image/index.ts'
-import { knownProfile } from '../seed/index.ts'
+import { knownProfile } from '../store/index.ts'
 import type { ImageRecord, SignedRelease, Store } from '../store/index.ts'
 import { formatBytes, formatTable, formatTime } from './formats.ts'
 import { imageNamed, withExistingStore, withStoreOptions } from './image-store.ts'

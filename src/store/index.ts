@@ -1,6 +1,7 @@
 export type { BootReport } from './boot-reports.ts'
 export type { ImageRecord, Resolved, SignedRelease } from './catalogue.ts'
 export { databaseError } from './database.ts'
+export { knownProfile, type KnownProfile } from './known-profile.ts'
 export { createStore, openOrCreateStore, openStore } from './store-directory.ts'
 export { Store } from './store.ts'
 export type { Collected, GarbageOptions, StoreOptions } from './store.ts'
