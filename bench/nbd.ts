@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { commandLine } from './command-line.ts'
 import { startBootswarm, startNbdkit, startQemuNbd, type Contender } from './nbd/contenders.ts'
 import { runFio } from './nbd/fio.ts'
 import { markdownOf, rowsOf, type Sample } from './nbd/report.ts'
@@ -9,13 +9,14 @@ import { workloads } from './nbd/workloads.ts'
 
 // The NBD server beside nbdkit's file plugin and qemu-nbd, all on one file; docs/bench-nbd.md says how.
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  "The NBD server beside nbdkit's file plugin and qemu-nbd (docs/bench-nbd.md)",
+  {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '1' },
     json: { type: 'string' }
   }
-})
+)
 
 const directory = await mkdtemp(join(tmpdir(), 'bootswarm-bench-nbd-'))
 const contenders: Contender[] = []

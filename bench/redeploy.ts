@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { commandLine } from './command-line.ts'
 import { seededRandom } from '../src/base/index.ts'
 import { NbdClient, parseNbdAddress } from '../src/nbd/index.ts'
 
@@ -19,14 +20,15 @@ const program = join(project, 'bin/bootswarm')
 const run = promisify(execFile)
 const target = 1.05
 
-const { values } = parseArgs({
-  options: {
+const values = commandLine(
+  'What the next version of an image costs a machine (docs/disk-format.md)',
+  {
     image: { type: 'string' },
     packages: { type: 'string', default: 'htop strace tcpdump nano rsync' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'string' }
   }
-})
+)
 
 interface PrintedEvent {
   readonly event: string

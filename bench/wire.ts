@@ -1,5 +1,5 @@
 import { availableParallelism, cpus } from 'node:os'
-import { parseArgs } from 'node:util'
+import { commandLine } from './command-line.ts'
 import { measureCrowd } from './wire/crowd.ts'
 import { figuresOf, targetsOf, type Config, type Figures } from './wire/figures.ts'
 import { decodingCost, measurePair, type Measured } from './wire/pair.ts'
@@ -7,14 +7,12 @@ import { decodingCost, measurePair, type Measured } from './wire/pair.ts'
 // What a byte costs on the wire: two processes on loopback, beside a bare TLS socket and beside noise, all
 // in one run. docs/bench-wire.md says how to read it.
 
-const { values } = parseArgs({
-  options: {
-    repetitions: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
-    depth: { type: 'string', default: '16' },
-    agents: { type: 'string', default: '500' },
-    json: { type: 'boolean', default: false }
-  }
+const values = commandLine('What a byte costs on the wire (docs/bench-wire.md)', {
+  repetitions: { type: 'string', default: '5' },
+  seconds: { type: 'string', default: '3' },
+  depth: { type: 'string', default: '16' },
+  agents: { type: 'string', default: '500' },
+  json: { type: 'boolean', default: false }
 })
 
 const configs: readonly Config[] = [
