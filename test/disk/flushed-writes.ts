@@ -6,6 +6,9 @@ export function writeOf(number: number, image: SampleImage): { block: number; fi
   return { block: (number * 7) % (image.size / 4096), fill: 1 + (number % 250) }
 }
 
+/** After each of so many writes the writer flushes, and says so before it goes on. */
+export const flushEvery = 3
+
 /** What a disk must and may hold after writers were killed. */
 export class FlushedWrites {
   readonly #image: SampleImage
@@ -26,9 +29,9 @@ export class FlushedWrites {
     return this.#flushed.size * 4096
   }
 
-  /** The last writer said that write `last` was flushed; then it may have gone on for a while. */
+  /** The last writer said that write `last` was flushed; it got no further than to the next flush. */
   diedAfter(last: number): void {
-    for (let number = this.#next; number <= last + 2000; number++) {
+    for (let number = this.#next; number <= last + flushEvery; number++) {
       const { block, fill } = writeOf(number, this.#image)
       if (number > last) {
         this.#tried.set(block, (this.#tried.get(block) ?? new Set()).add(fill))

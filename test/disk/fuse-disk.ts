@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export interface FuseDisk {
   /** Where the disk is seen as a file. */
   readonly path: string
-  /** Both processes at once, with all that nbdkit has not written. */
+  /** Both processes at once, with all that nbdkit has not written. May be repeated. */
   kill(): Promise<void>
 }
 
@@ -41,7 +41,7 @@ export async function fuseDisk(
   await until(async () => {
     if ((await stat(path)).size !== size) throw new Error('not mounted yet')
   })
-  const kill = async (): Promise<void> => {
+  const killAll = async (): Promise<void> => {
     const ends = [nbdkit, fuse].map(child => once(child, 'exit'))
     // Nothing of the page cache may reach nbdkit any more: it goes first.
     nbdkit.kill('SIGKILL')
@@ -51,6 +51,8 @@ export async function fuseDisk(
     await once(unmount, 'exit')
     await rm(socket, { force: true })
   }
+  let killed: Promise<void> | undefined
+  const kill = (): Promise<void> => (killed ??= killAll())
   return { path, kill }
 }
 

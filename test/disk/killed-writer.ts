@@ -1,6 +1,6 @@
 // A process that streams and writes until it is killed: one line for each write that was flushed.
 import { TargetDisk } from '../../src/disk/index.ts'
-import { writeOf } from './flushed-writes.ts'
+import { flushEvery, writeOf } from './flushed-writes.ts'
 import { optionsFor, sampleImage } from './samples.ts'
 
 const [path = '', firstWrite = '0', metadataPath] = process.argv.slice(2)
@@ -13,8 +13,9 @@ for (let position = 0; position < image.chunkCount; position++) {
 for (let number = Number(firstWrite); ; number++) {
   const { block, fill } = writeOf(number, image)
   await disk.write(block * 4096, Buffer.alloc(4096, fill))
-  if (number % 3 === 0) {
+  if (number % flushEvery === 0) {
     await disk.flush()
-    process.stdout.write(`${number}\n`)
+    // Waited for: lines that are only in this process die with it.
+    await new Promise(resolve => process.stdout.write(`${number}\n`, resolve))
   }
 }

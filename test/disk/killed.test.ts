@@ -73,8 +73,11 @@ test('so does one whose disk loses all that was not flushed', async t => {
   const { journalBytes } = limits
   const metadataBytes = regionsOf(image, { journalBytes, asideBytes }).totalBytes
   const writes = new FlushedWrites(image)
-  const plug = async (name: string, size: number): ReturnType<typeof fuseDisk> =>
-    fuseDisk(directory, name, size, ['cache'], ['cache=writeback'])
+  const plug = async (name: string, size: number): ReturnType<typeof fuseDisk> => {
+    const disk = await fuseDisk(directory, name, size, ['cache'], ['cache=writeback'])
+    t.teardown(() => disk.kill())
+    return disk
+  }
   for (const flushes of [2, 25, 60, 25]) {
     const target = await plug('disk', image.size)
     const metadata = await plug('metadata', metadataBytes)
@@ -88,6 +91,5 @@ test('so does one whose disk loses all that was not flushed', async t => {
   }
   const target = await plug('disk', image.size)
   const metadata = await plug('metadata', metadataBytes)
-  t.teardown(() => Promise.all([target.kill(), metadata.kill()]))
   await checkDisk(t, target.path, metadata.path, writes)
 })

@@ -6,6 +6,7 @@ import { limits } from '../../src/base/index.ts'
 import { regionsOf } from '../../src/disk/format.ts'
 import { fuseDisk } from '../disk/fuse-disk.ts'
 import { succeed } from '../interop/nbd-fixture.ts'
+import { until } from '../nbd/test-server.ts'
 import { chunkBytes, MiB, noiseImage } from './images.ts'
 import { Lab, slowTicket, type LabAgent } from './lab.ts'
 
@@ -19,8 +20,8 @@ async function labWithImage(t: ExecutionContext, stored: number) {
   const lab = await Lab.make(t)
   const { path, bytes } = await noiseImage(lab.path('image'), stored)
   await lab.importImage(path, 'lab')
-  await lab.startSeed()
-  return { lab, bytes, ticket: await lab.ticket() }
+  const seed = await lab.startSeed()
+  return { lab, bytes, seed, ticket: await lab.ticket() }
 }
 
 function metadataBytes(size: number): number {
@@ -112,7 +113,7 @@ test('a machine that loses power, its disk’s cache with it, has what it flushe
 })
 
 test('a disk that cannot be read or written: what peers have is fetched again, the rest is EIO', async t => {
-  const { lab, bytes, ticket } = await labWithImage(t, 2)
+  const { lab, bytes, seed, ticket } = await labWithImage(t, 2)
   const trouble = lab.path('trouble')
   const rates = ['error-pread-rate=1', 'error-pwrite-rate=1', `error-file=${trouble}`]
   const fuse = await fuseDisk(lab.directory, 'a.disk', bytes.length, ['error'], rates)
@@ -124,14 +125,19 @@ test('a disk that cannot be read or written: what peers have is fetched again, t
   await first.process.stop()
 
   // Opened anew: nothing of the disk is in memory.
-  const agent = await lab.startAgent({ name: 'a', ticket, extra })
+  const env = { BOOTSWARM_LOG: 'warn' }
+  const agent = await lab.startAgent({ name: 'a', ticket, extra, env })
   await agent.until('progress', ({ peers }) => Number(peers) > 0)
   await writeFile(trouble, '')
   t.is(await errorOf(t, agent, 'h.pwrite(b"2" * 4096, 135168)'), 'EIO', 'a write is no lie')
   t.is(await errorOf(t, agent, 'h.pread(4096, 131072)'), 'EIO', 'nobody else has what it wrote')
-  // What the image has there is asked for again; it can be written once the trouble is over.
+  // What the image has there is asked for again. It comes only once the trouble is over: a chunk that
+  // cannot be written either is EIO for who reads it.
+  process.kill(seed.pid, 'SIGSTOP')
   const reading = (await agent.client()).read(0, 4096)
-  setTimeout(() => void rm(trouble), 500)
+  await until(() => agent.process.stderr().includes('cannot be read: fetched again'))
+  await rm(trouble)
+  process.kill(seed.pid, 'SIGCONT')
   t.true(bytes.subarray(0, 4096).equals(await reading))
   t.is(await nbdsh(t, agent, 'print(h.pread(4096, 131072) == b"1" * 4096)'), 'True')
   await agent.process.stop()

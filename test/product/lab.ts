@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly image?: string
   readonly ticket?: string
   readonly extra?: readonly string[]
+  /** Beside the environment of the test. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export class Lab {
@@ -88,12 +90,19 @@ export class Lab {
   }
 
   /** Started, not yet ready; the image is `lab` and the ticket a new one unless told otherwise. */
-  async startAgent({ name, image = 'lab', ticket, extra = [] }: AgentOptions): Promise<LabAgent> {
-    const process = startBootswarm(this.#t, [
+  async startAgent({
+    name,
+    image = 'lab',
+    ticket,
+    extra = [],
+    env
+  }: AgentOptions): Promise<LabAgent> {
+    const args = [
       ...['agent', '--ticket', ticket ?? (await this.ticket()), '--image', image, '--name', name],
       ...['--disk', this.path(`${name}.disk`), '--nbd', `unix:${this.path(`${name}.sock`)}`],
       ...['--listen', '/ip4/127.0.0.1/tcp/0', '--json', ...extra]
-    ])
+    ]
+    const process = startBootswarm(this.#t, args, { env })
     return new LabAgent(this.#t, process, this.path(`${name}.disk`), this.path(`${name}.sock`))
   }
 }
