@@ -40,7 +40,8 @@ export const allMechanisms: Mechanisms = {
   rebuilding: true,
   foresight: true,
   profile: true,
-  readAhead: true,
+  // Measured in the lab at 10 Mbit/s, 16 machines: boots end after 34 s with it, after 28 without.
+  readAhead: false,
   sendWindow: true,
   lateBudget: true,
   keeping: true,

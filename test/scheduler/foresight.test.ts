@@ -103,7 +103,7 @@ test('who is sent on for an item that it foresees asks there at once, with no pl
 })
 
 test('what a stream of reads will come to is asked for before the rest', t => {
-  const fetcher = new Fetcher(60)
+  const fetcher = new Fetcher(60, { mechanisms: { readAhead: true } })
   fetcher.want(range(0, 60))
   fetcher.apply({ type: 'ahead', items: [31, 32] })
   fetcher.join('seed')
