@@ -36,14 +36,16 @@ test('an agent that is killed mid-stream keeps what it had, and what the machine
     await client.write(offset, data)
     data.copy(bytes, offset)
   }
-  const progress = await first.until('progress', ({ present }) => Number(present) > 0.6)
+  // A chunk is recorded behind the flush that makes it durable: what came last may be asked for again.
+  const earlier = await first.until('progress', ({ present }) => Number(present) > 0.3)
+  await first.until('progress', ({ present }) => Number(present) > 0.6)
   await client.flush()
   t.false(first.has('present'), 'mid-stream')
   await first.process.kill()
 
   const second = await lab.startAgent({ name: 'a', ticket })
   const { present } = await second.until('ready')
-  t.true(Number(present) >= Number(progress.present), `${String(present)} at ready`)
+  t.true(Number(present) >= Number(earlier.present), `${String(present)} at ready`)
   const complete = await second.until('complete')
   const received = Number(complete.bytesFromSeed) + Number(complete.bytesFromPeers)
   t.true(received <= (1 - Number(present)) * bytes.length + MiB, `${received} bytes again`)
