@@ -157,3 +157,17 @@ export interface Logger {
   info(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void
 }
+
+/** What a machine says of a disk that is whole and verified. Bytes but for `seconds`; what was moved and how long it took is of the run that completed the disk. */
+export interface CompletionFigures {
+  /** Read from the disk, compared with the image, and the same. */
+  readonly verifiedBytes: number
+  /** In blocks that the machine wrote: its own. */
+  readonly machineWrittenBytes: number
+  /** Other blocks of chunks that the machine wrote into and whose pristine frame there was no room for. */
+  readonly unverifiableBytes: number
+  readonly seconds: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+  readonly bytesLocal: number
+}

@@ -9,7 +9,7 @@ import type {
 } from '../base/index.ts'
 import { FirstCopies } from './first-copies.ts'
 import { LateCopies } from './late-copies.ts'
-import { allMechanisms, type Mechanisms } from './mechanisms.ts'
+import { defaultMechanisms, type Mechanisms } from './mechanisms.ts'
 import { Failing } from './failing.ts'
 import { OwnRack } from './own-rack.ts'
 import { Places } from './places.ts'
@@ -67,7 +67,7 @@ export class Serving implements ServePolicy, GivePolicy {
   /** Mechanisms not named are on. `place` is this node's own, as those of its peers are named. */
   constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}, place?: string) {
     this.#role = role
-    this.#mechanisms = { ...allMechanisms, ...mechanisms }
+    this.#mechanisms = { ...defaultMechanisms, ...mechanisms }
     this.#places = new Places(place)
     this.#ownRack = new OwnRack(this.#places)
     this.#fanOut = this.#mechanisms.chains ? fanOut : fanOutWithoutChains

@@ -344,8 +344,7 @@ export class Seed {
   /** A machine that was cut off says nothing; the ping makes the connection notice. */
   #pingAll(): void {
     const now = systemClock.now()
-    // On a busy host the first turn may come before the swarm is there.
-    for (const link of (this.#swarm as Swarm | undefined)?.links() ?? []) {
+    for (const link of this.#swarm.links()) {
       if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }

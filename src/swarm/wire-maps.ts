@@ -1,3 +1,4 @@
+import { isChunkId } from '../image/index.ts'
 import type { MachineReport, Message, PeerAddress } from './messages.ts'
 import { isLocation } from './place.ts'
 import { cbor, cborMap, isCount, isShortString, malformed, strings } from './wire-fields.ts'
@@ -44,7 +45,7 @@ export function decodePeers(bytes: Uint8Array): PeerAddress[] {
 export function decodeReport(body: Buffer): MachineReport {
   const fields = cborMap(body, 'report')
   const { state, imageId, present, rate, bytesFromSeed, bytesFromPeers } = fields
-  if (!isShortString(state) || typeof imageId !== 'string' || !/^[0-9a-f]{64}$/.test(imageId)) {
+  if (!isShortString(state) || typeof imageId !== 'string' || !isChunkId(imageId)) {
     throw malformed('a report is malformed')
   }
   const numbers = { present, rate, bytesFromSeed, bytesFromPeers }
