@@ -70,6 +70,10 @@ export interface Extent {
 export const requestClasses = ['urgent', 'prefetch', 'background'] as const
 export type RequestClass = (typeof requestClasses)[number]
 
+export function isSooner(a: RequestClass, b: RequestClass): boolean {
+  return requestClasses.indexOf(a) < requestClasses.indexOf(b)
+}
+
 /**
  * What a node can say of a chunk that a peer asks it for. `sought`: it has asked for the chunk itself
  * and nobody has promised it yet.

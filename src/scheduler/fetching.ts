@@ -154,6 +154,9 @@ export class Fetching {
       case 'foreseen':
         this.#foresee(event.items)
         return []
+      case 'crowd':
+        this.#planning.crowd(event.machines)
+        return []
       case 'ahead':
         this.#goAhead(event.items)
         return []
@@ -245,6 +248,7 @@ export class Fetching {
   #given(peer: string, item: number | undefined, now: number): FetchAction[] {
     this.#peers.taken(peer)
     if (item === undefined) return []
+    this.#planning.given(item, now)
     return this.#asking.given(peer, item, this.#wants.classOf(item), now)
   }
 }

@@ -189,6 +189,11 @@ export class Serving implements ServePolicy, GivePolicy {
     this.#firstCopies.get(imageId)?.share(isHome)
   }
 
+  /** Of what is offered, this leaves the seed first: a boot is foreseen to read it in this order. */
+  prefer(imageId: ChunkId, ids: readonly ChunkId[]): void {
+    if (this.#mechanisms.profile) this.#firstCopies.get(imageId)?.prefer(ids)
+  }
+
   offers(imageId: ChunkId): boolean {
     return this.#firstCopies.has(imageId)
   }
@@ -254,7 +259,11 @@ export class Serving implements ServePolicy, GivePolicy {
 
   gone(peer: string): void {
     this.#places.delete(peer)
-    for (const grants of this.#chunks.values()) this.#remove(grants, peer)
+    for (const [id, grants] of this.#chunks) {
+      const gone = this.#remove(grants, peer)
+      if (gone?.state !== 'held' || grants.some(({ state }) => state === 'held')) continue
+      for (const copies of this.#firstCopies.values()) copies.lost(id)
+    }
   }
 
   #current(id: ChunkId, now: number): Grant[] {

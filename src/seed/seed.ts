@@ -297,8 +297,12 @@ export class Seed {
   #greet(link: Link, manifest: Manifest): void {
     const { imageId } = manifest.root
     this.#offer(manifest)
-    const profile = this.#boots.signed(manifest)
-    if (profile !== undefined) link.send({ type: 'profile', imageId, bytes: profile })
+    const boot = this.#boots.of(manifest)
+    if (boot !== undefined) {
+      this.#serving.prefer(imageId, boot.ids)
+      const machines = this.#introductions.count(imageId)
+      link.send({ type: 'profile', imageId, machines, bytes: boot.signed })
+    }
     link.send({ type: 'have-all', imageId })
   }
 
@@ -308,7 +312,7 @@ export class Seed {
     })
   }
 
-  /** In random order: what boots read is asked for by name before it is given. */
+  /** In random order, as long as nobody knows what boots read. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
     if (this.#serving.offers(imageId)) return

@@ -6,7 +6,7 @@ import { cbor, cborMap, isCount, isShortString, malformed, strings } from './wir
 // The messages whose bodies are dag-cbor, since they are rare and may grow.
 
 /** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 3
+export const protocolVersion = 4
 
 const peersMax = 64
 
