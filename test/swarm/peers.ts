@@ -45,7 +45,7 @@ export async function startPeer(t: ExecutionContext, options: TestPeerOptions): 
     handlers: {
       onPeer: link => history.push(`peer ${link.peerId}`),
       onMessage: (link, message) => {
-        received.push(message)
+        received.push(kept(message))
         peer.onMessage(link, message)
       },
       onWritable: () => peer.onWritable(),
@@ -71,6 +71,11 @@ export async function startPeer(t: ExecutionContext, options: TestPeerOptions): 
     swarm.certificate = certificate ?? issueCertificate(options.lab, { peerId, role, name })
   }
   return peer
+}
+
+/** The bytes of a segment are overwritten when it has been handled. */
+function kept(message: Message): Message {
+  return message.type === 'segment' ? { ...message, bytes: Buffer.from(message.bytes) } : message
 }
 
 /** Looks again after every turn of the event loop that brings something, until it is so. */
