@@ -131,10 +131,14 @@ export class VerifyThread {
     this.#wake()
   }
 
-  /** At the end of the turn, once: a thread that sleeps is costly to wake, and frames come several at a time. */
+  /** At the end of the next turn, once: a thread that sleeps is costly to wake, and frames come several at a time. */
   #wake(): void {
     if (this.#isWakeDue) return
     this.#isWakeDue = true
+    setImmediate(this.#wakeSoon)
+  }
+
+  readonly #wakeSoon = (): void => {
     setImmediate(this.#wakeNow)
   }
 

@@ -79,8 +79,12 @@ function kept(message: Message): Message {
 }
 
 /** Looks again after every turn of the event loop that brings something, until it is so. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + waitMs
+export async function until(
+  holds: () => boolean,
+  what: string,
+  patienceMs = waitMs
+): Promise<void> {
+  const end = performance.now() + patienceMs
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited in vain for: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))

@@ -8,6 +8,9 @@ import { readDirectly, type TakeBytes } from './direct-read.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
+/** One more than a link's: what is said of its window goes out with what it says. */
+const patientTurns = 3
+
 /**
  * The plain side of a secured connection. It ends with the connection below, which holds the socket.
  *
@@ -18,7 +21,7 @@ type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 export class TlsStream extends AbstractMessageStream {
   #connection: MessageStream
   #socket: TLSSocket
-  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), { patientTurns })
   /** Given to the socket and not yet taken by the kernel. */
   #unsentBytes = 0
   /** Somebody was told to wait for 'drain'. */
