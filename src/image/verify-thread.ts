@@ -56,6 +56,7 @@ export interface VerifyOutcome {
 
 type Settle = PromiseWithResolvers<VerifyOutcome>
 
+const wakeIntervalMs = 1
 const digestBytes = 32
 const wordBytes = 4
 
@@ -78,6 +79,7 @@ export class VerifyThread {
   #posted = 0
   #settled = 0
   #isWakeDue = false
+  #wokenAt = 0
 
   /** `onEnd` is called when the thread has failed; its jobs are rejected then. */
   constructor(onEnd: () => void) {
@@ -131,19 +133,20 @@ export class VerifyThread {
     this.#wake()
   }
 
-  /** At the end of the next turn, once: a thread that sleeps is costly to wake, and frames come several at a time. */
+  /**
+   * At the end of the turn; but once a millisecond where chunks come quicker than that: to wake a thread that sleeps, and to be
+   * called by it, costs as much as a quarter of a chunk's hash.
+   */
   #wake(): void {
     if (this.#isWakeDue) return
     this.#isWakeDue = true
-    setImmediate(this.#wakeSoon)
-  }
-
-  readonly #wakeSoon = (): void => {
-    setImmediate(this.#wakeNow)
+    if (performance.now() - this.#wokenAt >= wakeIntervalMs) setImmediate(this.#wakeNow)
+    else setTimeout(this.#wakeNow, wakeIntervalMs)
   }
 
   readonly #wakeNow = (): void => {
     this.#isWakeDue = false
+    this.#wokenAt = performance.now()
     Atomics.add(this.#words, verifyLayout.wakes, 1)
     Atomics.notify(this.#words, verifyLayout.wakes, 1)
   }
