@@ -317,8 +317,14 @@ export class Seed {
   #greet(link: Link, manifest: Manifest): void {
     const { imageId } = manifest.root
     this.#offer(manifest)
-    const profile = this.#api === undefined ? undefined : this.#boots.signed(manifest)
-    if (profile !== undefined) link.send({ type: 'profile', imageId, bytes: profile })
+    const boot = this.#boots.of(manifest)
+    if (boot !== undefined) {
+      this.#serving.prefer(imageId, boot.ids)
+      const machines = this.#introductions.count(imageId)
+      // Of a seed of several processes the one that learns what boots read says it.
+      const isTold = this.#api !== undefined
+      if (isTold) link.send({ type: 'profile', imageId, machines, bytes: boot.signed })
+    }
     link.send({ type: 'have-all', imageId })
   }
 
@@ -330,7 +336,7 @@ export class Seed {
     })
   }
 
-  /** In random order: what boots read is asked for by name before it is given. */
+  /** In random order, as long as nobody knows what boots read. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
     if (this.#serving.offers(imageId)) return
@@ -366,8 +372,7 @@ export class Seed {
   /** A machine that was cut off says nothing; the ping makes the connection notice. */
   #pingAll(): void {
     const now = systemClock.now()
-    // On a busy host the first turn may come before the swarm is there.
-    for (const link of (this.#swarm as Swarm | undefined)?.links() ?? []) {
+    for (const link of this.#swarm.links()) {
       if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }

@@ -136,10 +136,19 @@ function encodeBody(message: Message): Uint8Array {
     case 'got':
       return u32(message.request)
     case 'more':
-      return Buffer.concat([u32(message.request), Buffer.from(message.imageId, 'hex')])
+      return Buffer.concat([
+        u32(message.request),
+        Buffer.from([requestClasses.indexOf(message.class)]),
+        Buffer.from(message.imageId, 'hex')
+      ])
     case 'boot':
-    case 'profile':
       return Buffer.concat([Buffer.from(message.imageId, 'hex'), message.bytes])
+    case 'profile':
+      return Buffer.concat([
+        Buffer.from(message.imageId, 'hex'),
+        u32(message.machines),
+        message.bytes
+      ])
     case 'give':
       return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
     case 'accept':
@@ -209,8 +218,13 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     return { type: 'got', request: body.readUInt32BE(0) }
   },
   more(body) {
-    expectLength('more', body, 4 + digestBytes)
-    return { type: 'more', request: body.readUInt32BE(0), imageId: digest(body, 4) }
+    expectLength('more', body, 4 + 1 + digestBytes)
+    return {
+      type: 'more',
+      request: body.readUInt32BE(0),
+      class: pick(requestClasses, body[4], 'request class'),
+      imageId: digest(body, 5)
+    }
   },
   give(body) {
     expectLength('give', body, 4 + digestBytes)
@@ -276,8 +290,14 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     return { type: 'boot', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
   },
   profile(body) {
-    expectLengthBetween('profile', body, digestBytes + 1, digestBytes + limits.profileBytesMax)
-    return { type: 'profile', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+    const start = digestBytes + 4
+    expectLengthBetween('profile', body, start + 1, start + limits.profileBytesMax)
+    return {
+      type: 'profile',
+      imageId: digest(body, 0),
+      machines: body.readUInt32BE(digestBytes),
+      bytes: body.subarray(start)
+    }
   },
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {

@@ -186,6 +186,9 @@ export class AgentNode extends SimNode {
         this.#news.interested(asLink(link), message)
         if (this.isLiar) link.send({ type: 'have-all', imageId: message.imageId })
         return
+      case 'profile':
+        this.tell({ type: 'crowd', machines: message.machines })
+        return
       case 'have-all':
         this.tell({ type: 'has-all', peer })
         if (link.certificate.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
@@ -328,7 +331,7 @@ export class AgentNode extends SimNode {
       }
       case 'more': {
         const link = this.links.get(action.peer)
-        if (link !== undefined) this.#downloads.more(link, imageId)
+        if (link !== undefined) this.#downloads.more(link, imageId, action.class)
         return
       }
       case 'request': {
