@@ -39,6 +39,11 @@ export interface BlockDevice {
   readonly size: number
   /** `into`, of that length, may be used for the answer in place of new memory. */
   read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array>
+  /**
+   * As `read` into the whole of `into`, where that needs no waiting and nothing of the range is known to
+   * be zeros; false, and nothing is said of what `into` holds then, where `read` has to be called.
+   */
+  readNow?(offset: number, into: Buffer): boolean
   write(offset: number, data: Uint8Array): Promise<void>
   /** Resolves when every write that had resolved before the call is on stable storage. */
   flush(): Promise<void>

@@ -155,6 +155,11 @@ export class TargetDisk implements BlockDevice {
     return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
+  readNow(offset: number, into: Buffer): boolean {
+    if (this.#closed !== undefined || this.#handedOver) return false
+    return this.#reader.readNow(offset, into)
+  }
+
   /**
    * Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL, and
    * ERR_HAND_OVER once the disk is the machine's own.

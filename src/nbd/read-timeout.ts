@@ -23,6 +23,7 @@ export function withReadTimeout(device: BlockDevice, timeoutMs: number | undefin
     size: device.size,
     read: (offset, length, signal, into) =>
       limited(signal, both => device.read(offset, length, both, into)),
+    ...(device.readNow && { readNow: device.readNow.bind(device) }),
     write: (offset, data) => device.write(offset, data),
     flush: () => device.flush(),
     ...(device.extents && { extents: device.extents.bind(device) }),

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
@@ -57,7 +57,11 @@ export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentA
   return { name: archiveName(sha256), sha256, bytes, unpackedBytes: tar.length }
 }
 
-const workers = ['encode-worker.js', 'verify-worker.js']
+const workers = [
+  'src/disk/write-worker.js',
+  'src/image/encode-worker.js',
+  'src/image/verify-worker.js'
+]
 
 export function archiveName(sha256: string): string {
   return `agent-${sha256}.tar.zst`
@@ -88,8 +92,8 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
 }
 
 /** A worker is a file of its own, beside the module that starts it. */
-async function workerFile(name: string): Promise<ArchiveEntry> {
-  return file(`lib/${name}`, await readProjectFile(`src/image/${name}`))
+async function workerFile(path: string): Promise<ArchiveEntry> {
+  return file(`lib/${basename(path)}`, await readProjectFile(path))
 }
 
 function file(path: string, bytes: Uint8Array): ArchiveEntry {

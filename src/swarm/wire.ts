@@ -1,5 +1,5 @@
 import { encode as encodeCbor } from '@ipld/dag-cbor'
-import { limits, requestClasses } from '../base/index.ts'
+import { limits, requestClasses, type ChunkId, type RequestClass } from '../base/index.ts'
 import { refusalReasons, type Message } from './messages.ts'
 import {
   cbor,
@@ -127,74 +127,76 @@ function encodeBody(message: Message): Uint8Array {
         ...(message.location === undefined ? {} : { location: message.location })
       })
     case 'want':
-      return Buffer.concat([
+      return joined(
         u32(message.request),
-        Buffer.from([requestClasses.indexOf(message.class), message.insist ? 1 : 0]),
-        Buffer.from(message.id, 'hex')
-      ])
+        classByte(message.class),
+        Uint8Array.of(message.insist ? 1 : 0),
+        hex(message.id)
+      )
     case 'cancel':
     case 'got':
       return u32(message.request)
     case 'more':
-      return Buffer.concat([
-        u32(message.request),
-        Buffer.from([requestClasses.indexOf(message.class)]),
-        Buffer.from(message.imageId, 'hex')
-      ])
+      return joined(u32(message.request), classByte(message.class), hex(message.imageId))
     case 'boot':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), message.bytes])
+      return joined(hex(message.imageId), message.bytes)
     case 'profile':
-      return Buffer.concat([
-        Buffer.from(message.imageId, 'hex'),
-        u32(message.machines),
-        message.bytes
-      ])
+      return joined(hex(message.imageId), u32(message.machines), message.bytes)
     case 'give':
-      return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
+      return joined(u32(message.request), hex(message.id))
     case 'accept':
-      return Buffer.concat([u32(message.request), Buffer.from([message.waiting ? 1 : 0])])
+      return joined(u32(message.request), Uint8Array.of(message.waiting ? 1 : 0))
     case 'frame':
-      return Buffer.concat([
+      return joined(
         u32(message.request),
-        Buffer.from([message.encoding === 'zstd' ? 1 : 0]),
+        Uint8Array.of(message.encoding === 'zstd' ? 1 : 0),
         u32(message.frameLength),
         u32(message.plainLength)
-      ])
+      )
     case 'segment':
-      return Buffer.concat([u32(message.request), message.bytes])
+      return joined(u32(message.request), message.bytes)
     case 'refuse':
-      return Buffer.concat([
-        u32(message.request),
-        Buffer.from([refusalReasons.indexOf(message.reason)])
-      ])
+      return joined(u32(message.request), Uint8Array.of(refusalReasons.indexOf(message.reason)))
     case 'redirect':
-      return Buffer.concat([u32(message.request), encodeCbor(plainPeers(message.to))])
+      return joined(u32(message.request), encodeCbor(plainPeers(message.to)))
     case 'interest':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), u32(message.itemCount)])
+      return joined(hex(message.imageId), u32(message.itemCount))
     case 'have-all':
-      return Buffer.from(message.imageId, 'hex')
+      return hex(message.imageId)
     case 'have-map':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), u32(message.first), message.bits])
+      return joined(hex(message.imageId), u32(message.first), message.bits)
     case 'have':
     case 'have-not':
     case 'read':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), ...message.items.map(u32)])
+      return joined(hex(message.imageId), ...message.items.map(u32))
     case 'seeds':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), encodeCbor([...message.seeds])])
+      return joined(hex(message.imageId), encodeCbor([...message.seeds]))
     case 'peers':
       return encodeCbor(plainPeers(message.peers))
     case 'ping':
     case 'pong':
       return u32(message.nonce)
     case 'resolve':
-      return Buffer.concat([u32(message.request), Buffer.from(message.name, 'utf8')])
+      return joined(u32(message.request), Buffer.from(message.name, 'utf8'))
     case 'release':
-      return Buffer.concat([u32(message.request), message.release])
+      return joined(u32(message.request), message.release)
     case 'report':
       return encodeCbor({ ...message.report })
     case 'completion':
       return message.signed
   }
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts)
+}
+
+function classByte(requestClass: RequestClass): Uint8Array {
+  return Uint8Array.of(requestClasses.indexOf(requestClass))
+}
+
+function hex(id: ChunkId): Buffer {
+  return Buffer.from(id, 'hex')
 }
 
 const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
