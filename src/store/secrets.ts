@@ -34,6 +34,6 @@ export async function writeSecretFile(
 
 function secretPath(directory: string, name: string): string {
   // Names come from the program; this keeps a slip from reaching outside the directory.
-  if (/^[a-z][a-z-]*(\.(key|secret))?$/.test(name)) return join(directory, name)
+  if (/^[a-z][a-z0-9-]*(\.(key|secret))?$/.test(name)) return join(directory, name)
   throw new BootswarmError('ERR_INTERNAL', `${JSON.stringify(name)} is no name of a secret`)
 }
