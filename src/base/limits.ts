@@ -78,8 +78,11 @@ export const limits = {
   /** At close: how long requests may take to finish, and then once more for replies to be taken. */
   nbdCloseMs: 1_000,
 
-  /** How often nbd.ko looks for requests that have to be sent again after a reconnection. */
-  nbdKernelRetryMs: 3_000,
+  /**
+   * How often nbd.ko looks for requests that have to be sent again after a reconnection; of one that has
+   * waited so long it says 'Possible stuck request' on the console, though it may only be starved.
+   */
+  nbdKernelRetryMs: 10_000,
 
   // Disk.
   /** Frames put aside before the machine's first write into a chunk (a Debian boot needs 17 chunks). */
@@ -102,6 +105,11 @@ export const limits = {
   backgroundBusyBytes: 8 * MiB,
   backgroundFloorBytes: 1 * MiB,
   machineWaitsMs: 20,
+  /**
+   * Of one processor, while others want it: what an agent uses for its background, beyond the floor. A slow
+   * machine boots on the rest.
+   */
+  backgroundProcessorShare: 0.15,
   /** So long after its last read or write the machine counts as using its disk. */
   machineBusyMs: 100,
   /** On a full file system: chunks that wait in memory for room, and how often is looked for it. */
