@@ -62,7 +62,7 @@ const wordBytes = 4
 /**
  * The thread that decodes and hashes. What it shall do stands in a ring of memory that both sides see, and it
  * waits there: as messages each job and each answer was an object to write, to read and to collect, and
- * calling a thread that is awake costs as much as half a chunk's hash. Messages are for what is rare.
+ * a thread that sleeps is costly to wake. Messages are for what is rare.
  */
 export class VerifyThread {
   readonly #worker: Worker
