@@ -23,17 +23,24 @@ export class MachineWrites {
     this.#parts = parts
   }
 
-  async write(range: ByteRange, data: Uint8Array): Promise<void> {
+  write(range: ByteRange, data: Uint8Array): Promise<void> {
+    const { recorder } = this.#parts
+    const wait = recorder.whenFree(blocksOf(range))
+    return wait === undefined ? this.#writeFree(range, data) : this.#writeLater(wait, range, data)
+  }
+
+  async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {
+    await wait
+    return this.write(range, data)
+  }
+
+  #writeFree(range: ByteRange, data: Uint8Array): Promise<void> {
     const { states, recorder, writer, io } = this.#parts
-    const blocks = blocksOf(range)
-    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
-      await wait
-      wait = recorder.whenFree(blocks)
-    }
-    if (!states.map.any(blocks.block, blocks.count, masks.unwritten)) {
+    const { block, count } = blocksOf(range)
+    if (!states.map.any(block, count, masks.unwritten)) {
       return io.run(() => recorder.write(range, data))
     }
-    await this.#eachPart(range, part => {
+    return this.#eachPart(range, part => {
       const start = part.offset - range.offset
       return writer.write(part, data.subarray(start, start + part.length))
     })

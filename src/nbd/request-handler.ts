@@ -78,7 +78,7 @@ async function carryOut(
         : { error: replyErrors.NONE, content: await read(request, serving, signal) }
     case commands.WRITE:
       if (length > 0) await device.write(offset, payload)
-      return durable(request, device)
+      return (request.flags & commandFlags.FUA) === 0 ? done : durable(request, device)
     case commands.WRITE_ZEROES:
       if (!(await zero(request, serving, signal))) return { error: replyErrors.ENOTSUP }
       return durable(request, device)
