@@ -33,7 +33,8 @@ async function byPool(atOnce: number): Promise<void> {
 }
 
 async function byThread(atOnce: number): Promise<void> {
-  const one = () => thread.write(file, offset(), block)
+  const one = () =>
+    new Promise<void>(resolve => thread.write(file, offset(), block, () => resolve()))
   await Promise.all(Array.from({ length: atOnce }, one))
 }
 

@@ -69,6 +69,16 @@ export class Recorder {
     return this.#placed.has(position) || this.#settling.has(position)
   }
 
+  /** The blocks are the machine's, recorded so for good, and may change at any time. */
+  isSettled({ block, count }: BlockRun): boolean {
+    if (this.#parts.states.map.any(block, count, masks.fresh | masks.unwritten)) return false
+    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return true
+    for (let index = block; index < block + count; index++) {
+      if (this.#mayBeDropped(index)) return false
+    }
+    return true
+  }
+
   /** Undefined when the machine may write into the blocks now, else settles when to ask again. */
   whenFree({ block, count }: BlockRun): Promise<void> | undefined {
     const { map } = this.#parts.states

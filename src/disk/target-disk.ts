@@ -1,4 +1,4 @@
-import { BootswarmError, limits, systemClock } from '../base/index.ts'
+import { limits, systemClock } from '../base/index.ts'
 import type { BlockDevice, Extent, Frame } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
@@ -13,8 +13,7 @@ import type { DiskContext, DiskParts, DiskProgress, TargetDiskOptions } from './
 import { extentsOf } from './extents.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
-import { openTarget, peekTarget } from './opening.ts'
-import type { PeekResult } from './opening.ts'
+import { openTarget, peekTarget, type PeekResult } from './opening.ts'
 import { notOurs, requireComplete, stopped } from './disk-errors.ts'
 import { Overlay } from './overlay.ts'
 import { Recorder } from './recorder.ts'
@@ -92,13 +91,8 @@ export class TargetDisk implements BlockDevice {
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
-    this.#writes = new MachineWrites({
-      states,
-      recorder: this.#recorder,
-      writer: this.#writer,
-      target: parts.target,
-      io: this.#io
-    })
+    const machine = { writer: this.#writer, io: this.#io, underWay: this.#underWay }
+    this.#writes = new MachineWrites({ ...this.#chunkParts(), ...machine })
   }
 
   /**
@@ -168,6 +162,11 @@ export class TargetDisk implements BlockDevice {
     return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
   }
 
+  writeSoon(offset: number, data: Uint8Array, written: (error?: Error) => void): boolean {
+    if (this.#closed !== undefined || this.#handedOver || this.#sealing) return false
+    return this.#writes.writeSoon({ offset, length: data.length }, data, written)
+  }
+
   /** As `write` of zeros; room on the target is given back where that can be. */
   zero(offset: number, length: number): Promise<void> {
     return this.#written(() => this.#writes.zero({ offset, length }))
@@ -195,17 +194,14 @@ export class TargetDisk implements BlockDevice {
   }
 
   /**
-   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the
-   * blocks that are missing, and puts the frame aside if the machine wrote into the chunk. Resolves when it is readable; false if nothing of it
-   * was needed. `frame` spares compressing again; without it one is made if needed.
+   * A verified pristine chunk has arrived: in its turn, or at once if somebody waits for it, fills the blocks
+   * that are missing, and puts the frame aside if the machine wrote into the chunk. Resolves when it is
+   * readable; false if nothing of it was needed. `frame` spares compressing again.
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {
-    const length = this.#states.lengthOf(position)
-    if (plain.length !== length) {
-      const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
-      return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
-    }
+    const { length } = plain
     return this.#change(async () => {
+      this.#states.requireLength(position, length)
       await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
       return this.#writer.place(position, plain, frame)
     }, false)

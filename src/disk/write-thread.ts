@@ -19,6 +19,9 @@ export interface WriteRing {
   readonly bytes: Uint8Array<SharedArrayBuffer>
 }
 
+/** Told of a write that it was done, or why it was not. */
+export type Written = (error?: Error) => void
+
 /**
  * Writes small pieces to files that are in the page cache, in a thread of its own that is woken for the
  * first of many and goes on while there are more. A thread of libuv's pool is woken for each write, which
@@ -29,26 +32,25 @@ export class WriteThread {
   readonly #ring: WriteRing = newRing()
   #worker: Worker | undefined
   /** The oldest first. */
-  readonly #waiting: PromiseWithResolvers<void>[] = []
+  readonly #waiting: Written[] = []
   #asked = 0
   #settled = 0
   /** The thread is told at the end of the turn. */
   #tells = false
 
   /**
-   * Takes a copy of the data; resolves when it is written, rejects with an error that has the system's
-   * `code`. Undefined if there is no room for it now.
+   * Takes a copy of the data; calls when it is written, with an error that has the system's `code` if it
+   * is not. False, and nothing is called, if there is no room for it now.
    */
-  write(file: number, offset: number, data: Uint8Array): Promise<void> | undefined {
-    if (data.length > slotBytes || this.#waiting.length === slots) return undefined
+  write(file: number, offset: number, data: Uint8Array, written: Written): boolean {
+    if (data.length > slotBytes || this.#waiting.length === slots) return false
     const { counts, files, offsets, lengths, bytes } = this.#ring
     const slot = (this.#asked >>> 0) % slots
     bytes.set(data, slot * slotBytes)
     files[slot] = file
     offsets[slot] = offset
     lengths[slot] = data.length
-    const done = Promise.withResolvers<void>()
-    this.#waiting.push(done)
+    this.#waiting.push(written)
     if (this.#waiting.length === 1) this.#begin()
     this.#asked = (this.#asked + 1) | 0
     // A thread that is awake sees it without being told.
@@ -60,7 +62,7 @@ export class WriteThread {
         Atomics.notify(counts, 0)
       })
     }
-    return done.promise
+    return true
   }
 
   #begin(): void {
@@ -88,9 +90,7 @@ export class WriteThread {
   #settle(done: number): void {
     for (; this.#settled !== done; this.#settled = (this.#settled + 1) | 0) {
       const failure = this.#ring.failures[(this.#settled >>> 0) % slots] ?? 0
-      const write = this.#waiting.shift()
-      if (failure === 0) write?.resolve()
-      else write?.reject(errorOf(failure))
+      this.#waiting.shift()?.(failure === 0 ? undefined : errorOf(failure))
     }
   }
 
@@ -101,7 +101,11 @@ export class WriteThread {
     })
     worker.on('error', cause => {
       this.#worker = undefined
-      this.#fail(new BootswarmError('ERR_INTERNAL', `the writing thread: ${cause}`, { cause }))
+      this.#fail(
+        new BootswarmError('ERR_INTERNAL', `the writing thread: ${cause}`, {
+          cause
+        })
+      )
     })
     return (this.#worker = worker)
   }
@@ -109,14 +113,20 @@ export class WriteThread {
   /** What was asked of a thread that has ended is not known to be written; the next one goes on. */
   #fail(error: BootswarmError): void {
     const { counts } = this.#ring
-    for (const { reject } of this.#waiting) reject(error)
+    // What it would have said is said here, and not once more.
+    for (const [index, written] of this.#waiting.entries()) {
+      this.#waiting[index] = () => {}
+      written(error)
+    }
     Atomics.store(counts, 1, this.#asked)
     Atomics.notify(counts, 1)
   }
 }
 
 function errorOf(failure: number): Error {
-  return Object.assign(new Error('write failed'), { code: getSystemErrorName(failure) })
+  return Object.assign(new Error('write failed'), {
+    code: getSystemErrorName(failure)
+  })
 }
 
 function newRing(): WriteRing {

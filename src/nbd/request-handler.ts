@@ -44,7 +44,8 @@ export interface Serving {
   readonly pool: BufferPool
 }
 
-const done: Reply = { error: replyErrors.NONE }
+/** What to reply where there is nothing to give back. */
+export const done: Reply = { error: replyErrors.NONE }
 
 /**
  * Does what a checked request asks of the device. It never rejects: what the device throws becomes
@@ -59,8 +60,13 @@ export async function handleRequest(
   try {
     return await carryOut(request, payload, serving, signal)
   } catch (cause) {
-    return { error: replyErrorOf(cause), cause }
+    return failed(cause)
   }
+}
+
+/** What to reply to a request for which the device threw. */
+export function failed(cause: unknown): Reply {
+  return { error: replyErrorOf(cause), cause }
 }
 
 async function carryOut(
