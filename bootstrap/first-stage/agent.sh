@@ -10,7 +10,7 @@ prepare_home() {
     cp -L "$file" "$home$file" || fail 'there is no memory for the agent' 'this machine needs 1 GiB' || return
   done </usr/lib/bootswarm/carried
   mkdir -p "$home/bin" "$home/dev" "$home/proc" "$home/sys" "$home/run" "$home/tmp" "$home/etc" "$home/state"
-  for program in sh cat kill sleep mkfifo readlink dirname mount rm mv; do
+  for program in sh cat cp kill sleep stat mkfifo readlink dirname mount rm mv; do
     [ -e "$home/bin/$program" ] || ln -s busybox "$home/bin/$program"
   done
   # The same paths lead to the same files from inside and from outside.
@@ -48,7 +48,7 @@ start_agent() {
     busybox mount -t sysfs sys sys
     echo -1000 >/proc/self/oom_score_adj
     exec busybox chroot "$0" bin/launch /bin/busybox @bootswarm/sh /bin/carrier
-  ' "$home" </dev/null >"$home/state/carrier.log" 2>&1 &
+  ' "$home" </dev/null >>"$home/state/carrier.log" 2>&1 &
   carrier=$!
   until [ -e "$home/state/said-attached" ]; do
     if [ -e "$home/state/error" ] || ! kill -0 "$carrier" 2>/dev/null; then

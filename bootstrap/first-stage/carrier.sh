@@ -3,8 +3,9 @@
 # It lives in memory, in a root of its own at /run/bootswarm, from before there is a root until power-off.
 set -u
 
-export NODE_COMPILE_CACHE=/cache PATH=/bin
+export PATH=/bin
 restart_seconds=2
+log_bytes_max=262144
 
 read_state() { cat "/state/$1"; }
 tell_console() { echo "<3>bootswarm: $*" >/dev/kmsg; }
@@ -43,7 +44,10 @@ hear_agent() {
         ;;
       '{"event":"ready"'*)
         : >/state/said-ready
-        if [ ! -e /state/attach.pid ]; then keep_attached & fi
+        if [ ! -e /state/attach.pid ]; then
+          keep_attached &
+          echo $! >/state/keeper-of-attach.pid
+        fi
         ;;
       '{"event":"progress"'*) echo "$line" >/state/progress ;;
       '{"event":"unreachable"'*) tell_console 'no seed answers; still trying. Is it up, and is the cable in?' ;;
@@ -53,7 +57,10 @@ hear_agent() {
       '{"event":"fed"'*) tell_console 'this machine goes on: what it waited for is here' ;;
       '{"event":"complete"'*)
         tell_console 'the disk is complete and verified'
-        if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then hand_over & fi
+        if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then
+          hand_over &
+          echo $! >/state/hand-over.pid
+        fi
         echo "$line" >/state/said-complete
         ;;
       '{"event":"error"'*) echo "$line" >/state/error ;;
@@ -89,9 +96,21 @@ hand_over() {
   done
 }
 
+# What is said beside the events lies in memory: the last of it is enough.
+keep_log_short() {
+  while :; do
+    sleep 60
+    [ "$(stat -c %s /state/carrier.log)" -le "$log_bytes_max" ] && continue
+    # Those who write to it have it open for appending.
+    cp /state/carrier.log /state/carrier.log.1
+    : >/state/carrier.log
+  done
+}
+
+# Those first who would start others again.
 end() {
-  for program in attach agent; do
-    [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")"
+  for program in keeper-of-log keeper-of-agent keeper-of-attach hand-over attach agent; do
+    [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")" 2>/dev/null
   done
   exit 0
 }
@@ -99,5 +118,8 @@ trap end TERM INT
 
 rm -f /state/*.pid /state/*.events
 mkfifo /state/agent.events /state/attach.events
+keep_log_short &
+echo $! >/state/keeper-of-log.pid
 keep_agent &
+echo $! >/state/keeper-of-agent.pid
 wait $!

@@ -178,14 +178,14 @@ export class Agent {
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
     const { disk, metadata, force, scan, writes, logger } = this.#options
-    const { backgroundRate, backgroundFloor } = this.#options
+    const { backgroundRate, backgroundFloor, processor } = this.#options
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
       onScan: (progress: ScanProgress) => this.#sayScan(progress)
     }
     return TargetDisk.open({
-      ...{ backgroundRate, backgroundFloor },
+      ...{ backgroundRate, backgroundFloor, processor },
       path: disk,
       metadataPath: metadata,
       image,

@@ -1,5 +1,5 @@
 import type { Logger } from '../base/index.ts'
-import type { WritesMode } from '../disk/index.ts'
+import type { Processor, WritesMode } from '../disk/index.ts'
 import type { NbdTls } from '../nbd/index.ts'
 import type { BootCacheInit } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
@@ -42,6 +42,8 @@ export interface AgentOptions {
   readonly backgroundRate?: number
   /** And that it may use however busy the machine is. */
   readonly backgroundFloor?: number
+  /** What the background is to know of the processor that the machine works with. */
+  readonly processor?: Processor
   /** Everything is set up and nobody is dialled before this resolves. */
   readonly released?: Promise<void>
   /** Without a chunk read for the first time for so long a boot is over; Infinity reports none. */
@@ -59,7 +61,7 @@ export interface AgentOptions {
 /** What an image is shown with that goes to no disk. */
 export type ExporterOptions = Omit<
   AgentOptions,
-  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache'
+  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache' | 'processor'
 >
 
 /** Any free port of every address: peers learn it from the hello. */

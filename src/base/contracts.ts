@@ -80,6 +80,10 @@ export interface Extent {
 export const requestClasses = ['urgent', 'prefetch', 'background'] as const
 export type RequestClass = (typeof requestClasses)[number]
 
+export function isSooner(a: RequestClass, b: RequestClass): boolean {
+  return requestClasses.indexOf(a) < requestClasses.indexOf(b)
+}
+
 /**
  * What a node can say of a chunk that a peer asks it for. `sought`: it has asked for the chunk itself
  * and nobody has promised it yet.
@@ -166,4 +170,18 @@ export interface Logger {
   debug(message: string, fields?: LogFields): void
   info(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void
+}
+
+/** What a machine says of a disk that is whole and verified. Bytes but for `seconds`; what was moved and how long it took is of the run that completed the disk. */
+export interface CompletionFigures {
+  /** Read from the disk, compared with the image, and the same. */
+  readonly verifiedBytes: number
+  /** In blocks that the machine wrote: its own. */
+  readonly machineWrittenBytes: number
+  /** Other blocks of chunks that the machine wrote into and whose pristine frame there was no room for. */
+  readonly unverifiableBytes: number
+  readonly seconds: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+  readonly bytesLocal: number
 }

@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { Agent } from '../agent/index.ts'
-import { BootswarmError, limits, machineIdOf, secondsUp } from '../base/index.ts'
+import {
+  BootswarmError,
+  limits,
+  machineIdOf,
+  ProcessorLoad,
+  secondsUp,
+  systemClock
+} from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
@@ -124,6 +131,8 @@ async function run(options: AgentCommand): Promise<void> {
     bootCache: bootCacheOf(options),
     backgroundRate: diskRateOf('--background-rate', options.backgroundRate),
     backgroundFloor: diskRateOf('--background-floor', options.backgroundFloor),
+    // A machine boots while the rest of its disk streams; other hosts may have many agents.
+    processor: options.carriesRoot === true ? new ProcessorLoad(systemClock) : undefined,
     released,
     profileAfterMs: profileAfterMsOf(options.profileAfter),
     nbdTls: await nbdTlsOf(options),

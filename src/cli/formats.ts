@@ -26,8 +26,11 @@ export function formatDuration(ms: number): string {
 
 /** Local time to the minute, as `2025-01-31 14:05`. */
 export function formatTime(epochMs: number): string {
-  // The Swedish locale writes dates as ISO 8601 does.
-  return new Date(epochMs).toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'short' })
+  // Not by Intl: the Node of an agent archive knows no language but English.
+  const local = new Date(epochMs)
+  const twoDigits = (value: number): string => String(value).padStart(2, '0')
+  const day = [local.getFullYear(), twoDigits(local.getMonth() + 1), twoDigits(local.getDate())]
+  return `${day.join('-')} ${twoDigits(local.getHours())}:${twoDigits(local.getMinutes())}`
 }
 
 /** Columns padded to their widest cell, two spaces apart; the last one as it is. */

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../base/index.ts'
-import type { Clock } from '../base/index.ts'
+import type { Clock, Timers } from '../base/index.ts'
 
 /** What the machine does with its disk just now. */
 export class MachineIo {
@@ -57,20 +56,47 @@ export interface BackgroundRates {
   readonly floor?: number
 }
 
+interface Waiter {
+  readonly bytes: number
+  readonly isUrgent: () => boolean
+  readonly resolve: () => void
+}
+
+/** What this process has of the processors, and whether others want them; `ProcessorLoad` is it. */
+export interface Processor {
+  readonly ownMs: number
+  readonly isContended: boolean
+}
+
 /**
  * How fast the background may use the disk: as fast as the user allows while the machine leaves it
- * alone, less while the machine uses it, and no more than the floor while the machine waits for it.
+ * alone, less while the machine uses it, and no more than the floor while the machine waits for it. Also, a
+ * chunk costs processor time before it gets here: while the machine wants that too, this process takes a
+ * share of it only. However busy the machine is, the floor remains.
  */
 export class BackgroundPace {
-  readonly #clock: Clock
+  readonly #timers: Timers
   readonly #io: MachineIo
   readonly #bytesPerSecond: number
   readonly #floor: number
+  readonly #processor: Processor | undefined
+  #usedMs = 0
+  #lastTurnAt = 0
+  #sharedAt = -Infinity
   /** When what was let through is over, at the rate that was allowed then. */
   #freeAt = -Infinity
+  /** Whoever came first is first. */
+  readonly #line = new Set<Waiter>()
+  #cancelTimer: (() => void) | undefined
 
-  constructor(clock: Clock, io: MachineIo, { rate = Infinity, floor }: BackgroundRates = {}) {
-    this.#clock = clock
+  constructor(
+    timers: Timers,
+    io: MachineIo,
+    { rate = Infinity, floor }: BackgroundRates = {},
+    processor?: Processor
+  ) {
+    this.#processor = processor
+    this.#timers = timers
     this.#io = io
     this.#bytesPerSecond = rate
     this.#floor = floor ?? limits.backgroundFloorBytes
@@ -78,18 +104,69 @@ export class BackgroundPace {
 
   /** Resolves when so many bytes may be read or written, or `isUrgent`; rejects when aborted. */
   async turn(bytes: number, signal?: AbortSignal, isUrgent = (): boolean => false): Promise<void> {
-    for (let waitMs = this.#waitMs(); waitMs > 0 && !isUrgent();) {
-      await sleep(Math.min(waitMs, lookMs), undefined, { signal })
-      waitMs = this.#waitMs()
-    }
     signal?.throwIfAborted()
+    if (isUrgent() || (this.#line.size === 0 && this.#waitMs() <= 0)) {
+      this.#take(bytes)
+      return
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiter = { bytes, isUrgent, resolve }
+    const leave = (): void => {
+      if (this.#line.delete(waiter)) reject(signal?.reason as Error)
+    }
+    signal?.addEventListener('abort', leave, { once: true })
+    this.#line.add(waiter)
+    this.#arm()
+    try {
+      await promise
+    } finally {
+      signal?.removeEventListener('abort', leave)
+    }
+  }
+
+  /** What somebody has come to wait for goes at once. */
+  hurry(): void {
+    for (const waiter of this.#line) if (waiter.isUrgent()) this.#let(waiter)
+  }
+
+  /** One timer for the whole line: looking at each of them now and then was half of a slow processor's work. */
+  #arm(): void {
+    if (this.#line.size === 0 || this.#cancelTimer !== undefined) return
+    this.#cancelTimer = this.#timers.after(Math.max(0, this.#waitMs()), () => {
+      this.#cancelTimer = undefined
+      const [first] = this.#line
+      if (first !== undefined && this.#waitMs() <= 0) this.#let(first)
+      this.#arm()
+    })
+  }
+
+  #let(waiter: Waiter): void {
+    this.#line.delete(waiter)
+    this.#take(waiter.bytes)
+    waiter.resolve()
+  }
+
+  #take(bytes: number): void {
+    const now = this.#timers.now()
     const rate = this.#rate()
     const takesMs = rate === Infinity ? 0 : (bytes / rate) * 1_000
-    this.#freeAt = Math.max(this.#freeAt, this.#clock.now()) + takesMs
+    this.#sharedAt = Math.min(this.#shareAt(), now + (bytes / this.#floor) * 1_000)
+    this.#freeAt = Math.max(Math.max(this.#freeAt, now) + takesMs, this.#sharedAt)
+    this.#lastTurnAt = now
+  }
+
+  /** When what has been used of the processor is no more than its share. */
+  #shareAt(): number {
+    const processor = this.#processor
+    if (processor === undefined) return -Infinity
+    const usedMs = processor.ownMs - this.#usedMs
+    this.#usedMs += usedMs
+    if (!processor.isContended) return -Infinity
+    return Math.max(this.#sharedAt, this.#lastTurnAt) + usedMs / limits.backgroundProcessorShare
   }
 
   #waitMs(): number {
-    return this.#freeAt - this.#clock.now()
+    return this.#freeAt - this.#timers.now()
   }
 
   #rate(): number {
@@ -101,6 +178,3 @@ export class BackgroundPace {
     return allowed
   }
 }
-
-/** So soon it is noticed that somebody waits for a chunk after all. */
-const lookMs = 10

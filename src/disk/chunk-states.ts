@@ -156,14 +156,6 @@ export class ChunkStates {
     return Math.min(this.image.chunkSize, this.image.size - position * this.image.chunkSize)
   }
 
-  /** Whoever brings a chunk brings all of it. */
-  requireLength(position: number, length: number): void {
-    const expected = this.lengthOf(position)
-    if (length === expected) return
-    const message = `chunk ${position} has ${expected} bytes, ${length} came`
-    throw new BootswarmError('ERR_INTERNAL', message)
-  }
-
   /** All of it, for a snapshot; the caller masks what is not recorded. */
   copy(): Snapshot {
     return {

@@ -17,11 +17,14 @@ interface Waiter {
 /** Who waits for which chunk. */
 export class Demand {
   readonly #events: DemandEvents
+  readonly #onWaiter: () => void
   readonly #waiters = new Map<number, Set<Waiter>>()
   #closed: Error | undefined
 
-  constructor(events: DemandEvents) {
+  /** `onWaiter`: somebody new waits, for what may be on its way already. */
+  constructor(events: DemandEvents, onWaiter = (): void => {}) {
     this.#events = events
+    this.#onWaiter = onWaiter
   }
 
   /** Resolves when `satisfied`, asked again at each `wake`; rejects with the signal's reason. */
@@ -43,6 +46,7 @@ export class Demand {
     const others = this.#waiters.get(position)
     if (others === undefined) this.#waiters.set(position, new Set([waiter]))
     else others.add(waiter)
+    this.#onWaiter()
     if (others === undefined) this.#events.onNeed(position, why)
     try {
       await promise

@@ -1,4 +1,5 @@
 import type { Clock, Frame, Logger } from '../base/index.ts'
+import type { Processor } from './background-pace.ts'
 import type { ChunkStates, ServableEvents } from './chunk-states.ts'
 import type { DemandEvents } from './demand.ts'
 import type { ImageLayout } from './format.ts'
@@ -38,6 +39,8 @@ export interface DiskContext extends DemandEvents, ServableEvents, RoomEvents {
   readonly backgroundRate?: number
   /** Bytes a second that they may move however busy the machine is; see BackgroundRates. */
   readonly backgroundFloor?: number
+  /** Without it the background knows nothing of who else wants the processor. */
+  readonly processor?: Processor
   /** How frames are made that are put aside; compressed by default. */
   readonly encodeFrame?: (plain: Uint8Array) => Promise<Frame>
 }

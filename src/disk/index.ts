@@ -1,5 +1,6 @@
 export { TargetDisk } from './target-disk.ts'
 export type { DiskContext, DiskProgress, TargetDiskOptions } from './disk-parts.ts'
+export type { Processor } from './background-pace.ts'
 export type { DemandEvents, NeedReason } from './demand.ts'
 export type { ImageLayout } from './format.ts'
 export { mapperUuidPrefix } from './target-files.ts'

@@ -1,4 +1,4 @@
-import { limits, systemClock } from '../base/index.ts'
+import { limits, systemTimers } from '../base/index.ts'
 import type { BlockDevice, Extent, Frame } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
@@ -14,7 +14,7 @@ import { extentsOf } from './extents.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget, type PeekResult } from './opening.ts'
-import { notOurs, requireComplete, stopped } from './disk-errors.ts'
+import { notOurs, requireComplete, stopped, wrongLength } from './disk-errors.ts'
 import { Overlay } from './overlay.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
@@ -22,8 +22,8 @@ import { relocate } from './relocation.ts'
 import { RoomWait } from './room-wait.ts'
 import { takeBack } from './taking-back.ts'
 import { UnderWay } from './under-way.ts'
-import { verifyTarget } from './verification.ts'
-import type { ChunkNames, VerifyOptions, VerifyReport } from './verification.ts'
+import { verifyTarget, type ChunkNames, type VerifyOptions } from './verification.ts'
+import type { VerifyReport } from './verification.ts'
 import { zeroTarget } from './zeroing.ts'
 
 /** The image growing on a machine's own disk, under the machine's reads and writes. */
@@ -51,12 +51,12 @@ export class TargetDisk implements BlockDevice {
   private constructor(parts: DiskParts, states: ChunkStates, context: DiskContext) {
     this.size = parts.image.size
     this.#parts = parts
-    const clock = context.clock ?? systemClock
-    this.#io = new MachineIo(clock)
-    const { backgroundRate: rate, backgroundFloor: floor } = context
-    this.#pace = new BackgroundPace(clock, this.#io, { rate, floor })
+    const timers = { ...systemTimers, ...context.clock }
+    this.#io = new MachineIo(timers)
+    const { backgroundRate: rate, backgroundFloor: floor, processor } = context
+    this.#pace = new BackgroundPace(timers, this.#io, { rate, floor }, processor)
     this.#states = states
-    this.#demand = new Demand(context)
+    this.#demand = new Demand(context, () => this.#pace.hurry())
     this.#recorder = new Recorder({
       states,
       target: parts.target,
@@ -199,9 +199,9 @@ export class TargetDisk implements BlockDevice {
    * readable; false if nothing of it was needed. `frame` spares compressing again.
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {
-    const { length } = plain
+    const length = this.#states.lengthOf(position)
+    if (plain.length !== length) return Promise.reject(wrongLength(position, length, plain.length))
     return this.#change(async () => {
-      this.#states.requireLength(position, length)
       await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
       return this.#writer.place(position, plain, frame)
     }, false)

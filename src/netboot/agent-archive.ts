@@ -7,6 +7,7 @@ import { BootswarmError, systemErrorCode } from '../base/index.ts'
 import type { ArchiveEntry } from './archive-entry.ts'
 import { bundle, projectFolder, readProjectFile } from './bundle.ts'
 import { withoutSymbols } from './elf.ts'
+import { withoutLocales } from './icu-data.ts'
 import { launcherFor } from './launcher.ts'
 import { licencesOf } from './licences.ts'
 import { tarOf } from './tar.ts'
@@ -38,7 +39,7 @@ const levelDefault = 19
 const windowLog = 23
 
 /**
- * The agent as one file: Node without its symbols, this program as one bundle, and the licences of
+ * The agent as one file: Node without its symbols and languages, this program bundled, and the licences of
  * both (docs/netboot.md). The same checkout gives the same bytes. ERR_TOOL_MISSING.
  */
 export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentArchive> {
@@ -57,6 +58,7 @@ export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentA
   return { name: archiveName(sha256), sha256, bytes, unpackedBytes: tar.length }
 }
 
+const programs = { bootswarm: 'src/cli/main.ts', 'hand-over': 'bootstrap/hand-over.ts' }
 const workers = [
   'src/disk/write-worker.js',
   'src/image/encode-worker.js',
@@ -73,22 +75,24 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
   const library = join(folder, `@koromix/koffi-linux-${arch}`)
   const node = await readPackage(arch, join(runtime, 'bin/node'))
   const native = await readPackage(arch, join(library, `linux_${arch}/koffi.node`))
-  const program = await bundle('src/cli/main.ts')
-  const handOver = await bundle('bootstrap/hand-over.ts')
-  const bundled = new Set([...program.packages, ...handOver.packages, library, runtime])
+  const program = await bundle(programs)
+  const bundled = new Set([...program.packages, library, runtime])
   const own = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT']
   return [
-    executable('bin/node', withoutSymbols(node, join(runtime, 'bin/node'))),
+    executable('bin/node', smallRuntime(node, join(runtime, 'bin/node'))),
     executable('bin/launch', launcherFor(arch)),
     executable('bin/bootswarm', await readProjectFile('bin/bootswarm')),
-    file('lib/bootswarm.mjs', program.code),
-    file('lib/hand-over.mjs', handOver.code),
+    ...program.files.map(({ name, code }) => file(`lib/${name}`, code)),
     file('lib/koffi.node', native),
     ...(await Promise.all(workers.map(workerFile))),
     file('lib/package.json', Buffer.from('{"type":"module"}\n')),
     ...(await Promise.all(own.map(async name => inLicences(name, await readProjectFile(name))))),
     ...(await licencesOf(bundled)).map(({ path, bytes }) => inLicences(path, bytes))
   ]
+}
+
+function smallRuntime(node: Buffer, path: string): Buffer {
+  return withoutLocales(withoutSymbols(node, path), path)
 }
 
 /** A worker is a file of its own, beside the module that starts it. */

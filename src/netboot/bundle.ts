@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildOptions, Plugin } from 'esbuild'
 import { BootswarmError } from '../base/index.ts'
@@ -8,7 +8,8 @@ import { BootswarmError } from '../base/index.ts'
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Bundle {
-  readonly code: Uint8Array
+  /** The modules, side by side in one folder: those asked for, and what they share or load later. */
+  readonly files: readonly { readonly name: string; readonly code: Uint8Array }[]
   /** Folders of the packages whose code is in it, in their order. */
   readonly packages: readonly string[]
 }
@@ -31,6 +32,11 @@ const koffiBesideBundle: Plugin = {
 const options: BuildOptions = {
   absWorkingDir: projectFolder,
   bundle: true,
+  // What a process does not use it does not load: attach is a twentieth of all, and the machine waits for it.
+  splitting: true,
+  outdir: projectFolder,
+  outExtension: { '.js': '.mjs' },
+  chunkNames: '[name]-[hash]',
   platform: 'node',
   format: 'esm',
   target: 'node24',
@@ -48,8 +54,8 @@ const options: BuildOptions = {
   logLevel: 'silent'
 }
 
-/** One ES module of a source of this checkout and of all that it imports. ERR_TOOL_MISSING. */
-export async function bundle(entry: string): Promise<Bundle> {
+/** ES modules, `NAME.mjs` of each source of this checkout that is named, with all that they import. ERR_TOOL_MISSING. */
+export async function bundle(sources: Readonly<Record<string, string>>): Promise<Bundle> {
   const { build } = await import('esbuild').catch((cause: unknown) => {
     throw new BootswarmError(
       'ERR_TOOL_MISSING',
@@ -57,11 +63,12 @@ export async function bundle(entry: string): Promise<Bundle> {
       { cause }
     )
   })
-  const result = await build({ ...options, entryPoints: [join(projectFolder, entry)] })
-  const [output] = result.outputFiles ?? []
-  if (output === undefined) throw new BootswarmError('ERR_INTERNAL', `no bundle of ${entry}`)
+  const result = await build({ ...options, entryPoints: { ...sources } })
   return {
-    code: output.contents,
+    files: (result.outputFiles ?? []).map(({ path, contents }) => ({
+      name: basename(path),
+      code: contents
+    })),
     packages: packagesOf(Object.keys(result.metafile?.inputs ?? {}))
   }
 }

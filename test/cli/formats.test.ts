@@ -28,7 +28,7 @@ test('durations are in the units that matter', t => {
 })
 
 test('a time is the local one, to the minute', t => {
-  t.regex(formatTime(Date.UTC(2025, 0, 15)), /^2025-01-1[456] \d\d:\d\d$/)
+  t.is(formatTime(new Date(2025, 0, 5, 4, 9).getTime()), '2025-01-05 04:09')
 })
 
 test('a table lines its columns up', t => {

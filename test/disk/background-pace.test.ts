@@ -1,31 +1,65 @@
+import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { limits } from '../../src/base/index.ts'
 import { BackgroundPace, MachineIo, type BackgroundRates } from '../../src/disk/background-pace.ts'
 
 const second = 1_000
 
+/** Time that goes on only when it is told to, and takes each timer on the way. */
+class TestTimers {
+  #now = 0
+  #due = new Set<{ readonly at: number; readonly run: () => void }>()
+
+  now(): number {
+    return this.#now
+  }
+
+  after(delayMs: number, run: () => void): () => void {
+    const timer = { at: this.#now + delayMs, run }
+    this.#due.add(timer)
+    return () => this.#due.delete(timer)
+  }
+
+  pass(ms: number): void {
+    const end = this.#now + ms
+    for (;;) {
+      const [next] = [...this.#due].sort((one, other) => one.at - other.at)
+      if (next === undefined || next.at > end) break
+      this.#due.delete(next)
+      this.#now = Math.max(this.#now, next.at)
+      next.run()
+    }
+    this.#now = end
+  }
+}
+
+/** How long the job takes by these timers, to the millisecond. */
+async function timeOf(timers: TestTimers, job: () => Promise<unknown>): Promise<number> {
+  const start = timers.now()
+  let isOver = false
+  const over = job().then(() => (isOver = true))
+  await setImmediate()
+  while (!isOver) {
+    timers.pass(1)
+    await setImmediate()
+  }
+  await over
+  return timers.now() - start
+}
+
 /** What two turns of so many bytes take while the machine has waited for the disk all the time. */
 async function waitOf(bytes: number, rates: BackgroundRates): Promise<number> {
-  let now = 0
-  const clock = { now: () => now }
-  const io = new MachineIo(clock)
+  const timers = new TestTimers()
+  const io = new MachineIo(timers)
   const answer = Promise.withResolvers<void>()
   const reading = io.run(() => answer.promise)
-  now += limits.machineWaitsMs + 1
-  const pace = new BackgroundPace(clock, io, rates)
+  timers.pass(limits.machineWaitsMs + 1)
+  const pace = new BackgroundPace(timers, io, rates)
   await pace.turn(bytes)
-  const start = now
-  let isTurn = false
-  const next = pace.turn(bytes).then(() => (isTurn = true))
-  // It looks at the clock every few milliseconds of its own time.
-  while (!isTurn) {
-    await new Promise(resolve => setTimeout(resolve, 15))
-    if (!isTurn) now += second / 4
-  }
-  await next
+  const waited = await timeOf(timers, () => pace.turn(bytes))
   answer.resolve()
   await reading
-  return now - start
+  return waited
 }
 
 test('however long the machine waits, the background moves at the floor', async t => {
@@ -43,4 +77,57 @@ test('however long the machine waits, the background moves at the floor', async 
 test('a floor above the rate that is allowed does not raise it', async t => {
   const rate = limits.backgroundFloorBytes / 2
   t.is(await waitOf(limits.backgroundFloorBytes, { rate, floor: 2 * rate }), 2 * second)
+})
+
+/** How long so many turns of 128 KiB take when each has cost this much processor time. */
+async function turnsOf(count: number, costMs: number, isContended: boolean): Promise<number> {
+  const timers = new TestTimers()
+  const processor = { isContended, ownMs: 0 }
+  const pace = new BackgroundPace(timers, new MachineIo(timers), {}, processor)
+  for (let turn = 0; turn < count; turn += 1) {
+    processor.ownMs += costMs
+    timers.pass(costMs)
+    await timeOf(timers, () => pace.turn(128 * 1024))
+  }
+  return timers.now()
+}
+
+test('while others want the processor the background takes its share of it', async t => {
+  t.is(await turnsOf(20, 2, false), 40)
+  const spent = await turnsOf(20, 2, true)
+  // The first turn has nothing before it, and the last nothing behind it.
+  const shared = (19 * 2) / limits.backgroundProcessorShare
+  t.true(Math.abs(spent - shared) < shared / 10, String(spent))
+})
+
+test('however dear a chunk is, the floor remains', async t => {
+  const spent = await turnsOf(10, 100, true)
+  t.true(spent < (10 * second) / 8 + 10 * 100, String(spent))
+})
+
+test('those who wait come in their order; who is waited for comes at once, who is aborted never', async t => {
+  const timers = new TestTimers()
+  const rate = 128 * 1024
+  const pace = new BackgroundPace(timers, new MachineIo(timers), { rate })
+  await pace.turn(rate)
+  const came: string[] = []
+  const awaited = new Set<string>()
+  const aborting = new AbortController()
+  const comes = async (name: string, signal?: AbortSignal): Promise<void> => {
+    await pace.turn(rate, signal, () => awaited.has(name))
+    came.push(name)
+  }
+  const coming = [comes('first'), comes('second'), comes('third')]
+  const aborted = comes('aborted', aborting.signal)
+  await setImmediate()
+  awaited.add('third')
+  pace.hurry()
+  aborting.abort(new Error('no more'))
+  await t.throwsAsync(aborted, { message: 'no more' })
+  await setImmediate()
+  t.deepEqual(came, ['third'])
+  // The first in line, and what was let go before it, have a second each.
+  await timeOf(timers, () => Promise.all(coming))
+  t.deepEqual(came, ['third', 'first', 'second'])
+  t.is(timers.now(), 3 * second)
 })
