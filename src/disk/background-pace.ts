@@ -22,6 +22,16 @@ export class MachineIo {
     }
   }
 
+  /** As `run`, for what has no promise; what it returns is to be called at the end. */
+  begin(): () => void {
+    const start = { at: this.#clock.now() }
+    this.#startedAt.add(start)
+    return () => {
+      this.#startedAt.delete(start)
+      this.#lastAt = this.#clock.now()
+    }
+  }
+
   /** The machine was answered at once. */
   touched(): void {
     this.#lastAt = this.#clock.now()

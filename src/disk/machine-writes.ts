@@ -6,6 +6,8 @@ import type { ChunkWriter } from './chunk-writer.ts'
 import { masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
+import type { UnderWay } from './under-way.ts'
+import type { Written } from './write-thread.ts'
 
 export interface MachineWritesParts {
   readonly states: ChunkStates
@@ -13,6 +15,7 @@ export interface MachineWritesParts {
   readonly writer: ChunkWriter
   readonly target: Storage
   readonly io: MachineIo
+  readonly underWay: UnderWay
 }
 
 /** What the machine changes: any range, cut into what is its own already and what is not. */
@@ -23,17 +26,41 @@ export class MachineWrites {
     this.#parts = parts
   }
 
-  async write(range: ByteRange, data: Uint8Array): Promise<void> {
-    const { states, recorder, writer, io } = this.#parts
-    const blocks = blocksOf(range)
-    for (let wait = recorder.whenFree(blocks); wait !== undefined;) {
-      await wait
-      wait = recorder.whenFree(blocks)
+  write(range: ByteRange, data: Uint8Array): Promise<void> {
+    const { recorder } = this.#parts
+    const wait = recorder.whenFree(blocksOf(range))
+    return wait === undefined ? this.#writeFree(range, data) : this.#writeLater(wait, range, data)
+  }
+
+  /** Without a promise, and only what is the machine's own already and may change at any time. */
+  writeSoon(range: ByteRange, data: Uint8Array, written: Written): boolean {
+    const { recorder, target, io, underWay } = this.#parts
+    if (target.writeSoon === undefined || !recorder.isSettled(blocksOf(range))) return false
+    const [ended, answered] = [underWay.begin(), io.begin()]
+    const end = (): void => {
+      answered()
+      ended()
     }
-    if (!states.map.any(blocks.block, blocks.count, masks.unwritten)) {
+    const isTaken = target.writeSoon(range.offset, data, error => {
+      end()
+      written(error)
+    })
+    if (!isTaken) end()
+    return isTaken
+  }
+
+  async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {
+    await wait
+    return this.write(range, data)
+  }
+
+  #writeFree(range: ByteRange, data: Uint8Array): Promise<void> {
+    const { states, recorder, writer, io } = this.#parts
+    const { block, count } = blocksOf(range)
+    if (!states.map.any(block, count, masks.unwritten)) {
       return io.run(() => recorder.write(range, data))
     }
-    await this.#eachPart(range, part => {
+    return this.#eachPart(range, part => {
       const start = part.offset - range.offset
       return writer.write(part, data.subarray(start, start + part.length))
     })

@@ -69,6 +69,16 @@ export class Recorder {
     return this.#placed.has(position) || this.#settling.has(position)
   }
 
+  /** The blocks are the machine's, recorded so for good, and may change at any time. */
+  isSettled({ block, count }: BlockRun): boolean {
+    if (this.#parts.states.map.any(block, count, masks.fresh | masks.unwritten)) return false
+    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return true
+    for (let index = block; index < block + count; index++) {
+      if (this.#mayBeDropped(index)) return false
+    }
+    return true
+  }
+
   /** Undefined when the machine may write into the blocks now, else settles when to ask again. */
   whenFree({ block, count }: BlockRun): Promise<void> | undefined {
     const { map } = this.#parts.states
@@ -86,18 +96,21 @@ export class Recorder {
    * Writes for the machine (`undefined`: zeros), after `whenFree` in the same turn. Pristine blocks
    * become the machine's at once, missing ones when the data is there.
    */
-  async write(range: ByteRange, data: Uint8Array | undefined): Promise<void> {
+  write(range: ByteRange, data: Uint8Array | undefined): Promise<void> {
     const { map } = this.#parts.states
     const { target } = this.#parts
     const { block, count } = blocksOf(range)
     this.#claim({ block, count })
-    if (map.any(block, count, masks.fresh | masks.missing)) {
-      await this.#fresh.write(range, data)
-      this.#schedule()
-      // What is fresh is kept in memory, a checksum a block.
-      if (this.#fresh.count > limits.unrecordedBlocksMax) this.#flushBehind()
-    } else if (data !== undefined) await target.write(range.offset, data)
-    else await target.zero(range.offset, range.length)
+    if (map.any(block, count, masks.fresh | masks.missing)) return this.#writeFresh(range, data)
+    if (data !== undefined) return target.write(range.offset, data)
+    return target.zero(range.offset, range.length)
+  }
+
+  async #writeFresh(range: ByteRange, data: Uint8Array | undefined): Promise<void> {
+    await this.#fresh.write(range, data)
+    this.#schedule()
+    // What is fresh is kept in memory, a checksum a block.
+    if (this.#fresh.count > limits.unrecordedBlocksMax) this.#flushBehind()
   }
 
   /**
@@ -187,6 +200,7 @@ export class Recorder {
   /** Of one chunk. */
   #claim({ block, count }: BlockRun): void {
     const { map, image } = this.#parts.states
+    if (!map.any(block, count, masks.pristine)) return
     const position = Math.floor((block * limits.blockBytes) / image.chunkSize)
     for (const run of map.runs(block, count, masks.pristine)) {
       if (this.isUnrecorded(position)) {

@@ -4,6 +4,7 @@ import { nextDataExtent, punchHole, readCached } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
 import { WriteThread } from './write-thread.ts'
+import type { Written } from './write-thread.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -16,6 +17,11 @@ export interface Storage {
   /** Reads all of `into` if that needs no waiting for a disk; if false, what it holds is not said. */
   readNow?(offset: number, into: Buffer): boolean
   write(offset: number, data: Uint8Array): Promise<void>
+  /**
+   * As `write` of what others do not write meanwhile, without a promise; takes a copy. False, and nothing
+   * is called, where `write` has to be called.
+   */
+  writeSoon?(offset: number, data: Uint8Array, written: Written): boolean
   /** Makes a range read as zeros. */
   zero(offset: number, length: number): Promise<void>
   /** What a range reads as afterwards is not said; it may be given back. */
@@ -87,14 +93,23 @@ export class FileStorage implements Storage {
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const written = (error?: Error): void => (error === undefined ? resolve() : reject(error))
+    if (this.writeSoon(offset, data, written)) return promise
     try {
-      const together = thread.write(this.#fd, offset, data)
-      await (together ?? this.#writeAlone(offset, data))
+      await this.#writeAlone(offset, data)
     } catch (error) {
       throw diskError(this.#path, 'write', error)
     } finally {
       this.#file.landed()
     }
+  }
+
+  writeSoon(offset: number, data: Uint8Array, written: Written): boolean {
+    return thread.write(this.#fd, offset, data, error => {
+      this.#file.landed()
+      written(error && diskError(this.#path, 'write', error))
+    })
   }
 
   async zero(offset: number, length: number): Promise<void> {

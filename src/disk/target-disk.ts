@@ -91,13 +91,8 @@ export class TargetDisk implements BlockDevice {
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
-    this.#writes = new MachineWrites({
-      states,
-      recorder: this.#recorder,
-      writer: this.#writer,
-      target: parts.target,
-      io: this.#io
-    })
+    const machine = { writer: this.#writer, io: this.#io, underWay: this.#underWay }
+    this.#writes = new MachineWrites({ ...this.#chunkParts(), ...machine })
   }
 
   /**
@@ -165,6 +160,11 @@ export class TargetDisk implements BlockDevice {
    */
   write(offset: number, data: Uint8Array): Promise<void> {
     return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
+  }
+
+  writeSoon(offset: number, data: Uint8Array, written: (error?: Error) => void): boolean {
+    if (this.#closed !== undefined || this.#handedOver || this.#sealing) return false
+    return this.#writes.writeSoon({ offset, length: data.length }, data, written)
   }
 
   /** As `write` of zeros; room on the target is given back where that can be. */

@@ -8,11 +8,14 @@ export class UnderWay {
     try {
       return await job()
     } finally {
-      if (--this.#count === 0) {
-        this.#idle?.resolve()
-        this.#idle = undefined
-      }
+      this.#end()
     }
+  }
+
+  /** As `run`, for what has no promise; what it returns is to be called at the end. */
+  begin(): () => void {
+    this.#count++
+    return this.#end
   }
 
   /** Resolves when nothing is under way. */
@@ -20,5 +23,11 @@ export class UnderWay {
     if (this.#count === 0) return
     this.#idle ??= Promise.withResolvers<void>()
     await this.#idle.promise
+  }
+
+  readonly #end = (): void => {
+    if (--this.#count > 0) return
+    this.#idle?.resolve()
+    this.#idle = undefined
   }
 }

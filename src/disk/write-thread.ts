@@ -2,15 +2,15 @@ import { getSystemErrorName } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { BootswarmError } from '../base/index.ts'
 
-/** What a batch has room for. */
-const batchBytes = 256 * 1024
-const batchWrites = 64
+/** A power of two, so that it divides the range that counts go round in. */
+const slots = 64
 /** A larger write costs more to copy than a thread costs to wake. */
-const writeBytesMax = 32 * 1024
+const slotBytes = 16 * 1024
 
-/** Of one batch, what both sides see: write n has the n-th of each, and its bytes lie behind the others'. */
-export interface SharedBatch {
-  readonly count: Int32Array<SharedArrayBuffer>
+/** What both sides see. Write n has the n-th place in each, modulo their length. */
+export interface WriteRing {
+  /** How many writes were asked for, and how many are done; 32 bits, going round. */
+  readonly counts: Int32Array<SharedArrayBuffer>
   readonly files: Int32Array<SharedArrayBuffer>
   readonly offsets: Float64Array<SharedArrayBuffer>
   readonly lengths: Int32Array<SharedArrayBuffer>
@@ -19,134 +19,125 @@ export interface SharedBatch {
   readonly bytes: Uint8Array<SharedArrayBuffer>
 }
 
-export interface SharedMemory {
-  /** The number of the batch that was asked for last, and of that which was done last. */
-  readonly numbers: Int32Array<SharedArrayBuffer>
-  /** Those with even numbers, those with odd ones: one is filled while the other is carried out. */
-  readonly batches: readonly [SharedBatch, SharedBatch]
-}
-
-interface Batch {
-  readonly shared: SharedBatch
-  readonly waiting: PromiseWithResolvers<void>[]
-  usedBytes: number
-}
+/** Told of a write that it was done, or why it was not. */
+export type Written = (error?: Error) => void
 
 /**
- * Writes small pieces to files that are in the page cache, in a thread of its own: all that came while
- * it was at work it does at once. A thread of libuv's pool is woken for each write, which costs several
- * times the write (docs/bench-nbd.md). The thread begins when it is needed, and keeps no process alive.
+ * Writes small pieces to files that are in the page cache, in a thread of its own that is woken for the
+ * first of many and goes on while there are more. A thread of libuv's pool is woken for each write, which
+ * costs several times the write (docs/bench-nbd.md). It begins when it is needed, and keeps the process
+ * alive only while it has something to do.
  */
 export class WriteThread {
-  readonly #memory: SharedMemory
-  readonly #batches: readonly [Batch, Batch]
+  readonly #ring: WriteRing = newRing()
   #worker: Worker | undefined
-  /** Of the batch that was asked for last. */
-  #number = 0
-  #busy = false
-
-  constructor() {
-    this.#memory = {
-      numbers: new Int32Array(new SharedArrayBuffer(8)),
-      batches: [sharedBatch(), sharedBatch()]
-    }
-    const [even, odd] = this.#memory.batches
-    this.#batches = [newBatch(even), newBatch(odd)]
-  }
+  /** The oldest first. */
+  readonly #waiting: Written[] = []
+  #asked = 0
+  #settled = 0
+  /** The thread is told at the end of the turn. */
+  #tells = false
 
   /**
-   * Takes a copy of the data; resolves when it is written, rejects with an error that has the system's
-   * `code`. Undefined if there is no room for it now.
+   * Takes a copy of the data; calls when it is written, with an error that has the system's `code` if it
+   * is not. False, and nothing is called, if there is no room for it now.
    */
-  write(file: number, offset: number, data: Uint8Array): Promise<void> | undefined {
-    const { shared, waiting, usedBytes } = this.#filling
-    const index = waiting.length
-    const isTooMuch = data.length > writeBytesMax || usedBytes + data.length > batchBytes
-    if (isTooMuch || index === batchWrites) return undefined
-    shared.bytes.set(data, usedBytes)
-    shared.files[index] = file
-    shared.offsets[index] = offset
-    shared.lengths[index] = data.length
-    const done = Promise.withResolvers<void>()
-    waiting.push(done)
-    this.#filling.usedBytes += data.length
-    // What else comes in this turn goes with it.
-    if (index === 0 && !this.#busy) process.nextTick(() => this.#start())
-    return done.promise
+  write(file: number, offset: number, data: Uint8Array, written: Written): boolean {
+    if (data.length > slotBytes || this.#waiting.length === slots) return false
+    const { counts, files, offsets, lengths, bytes } = this.#ring
+    const slot = (this.#asked >>> 0) % slots
+    bytes.set(data, slot * slotBytes)
+    files[slot] = file
+    offsets[slot] = offset
+    lengths[slot] = data.length
+    this.#waiting.push(written)
+    if (this.#waiting.length === 1) this.#begin()
+    this.#asked = (this.#asked + 1) | 0
+    // A thread that is awake sees it without being told.
+    Atomics.store(counts, 0, this.#asked)
+    if (!this.#tells) {
+      this.#tells = true
+      process.nextTick(() => {
+        this.#tells = false
+        Atomics.notify(counts, 0)
+      })
+    }
+    return true
   }
 
-  get #filling(): Batch {
-    return this.#batches[this.#number % 2 === 0 ? 1 : 0]
+  #begin(): void {
+    this.#running().ref()
+    process.nextTick(() => this.#await())
   }
 
-  #start(): void {
-    if (this.#busy) return
-    const batch = this.#filling
-    if (batch.waiting.length === 0) {
-      this.#worker?.unref()
+  /** Settles what is done, and waits for the rest. */
+  #await(): void {
+    const { counts } = this.#ring
+    for (;;) {
+      const done = Atomics.load(counts, 1)
+      this.#settle(done)
+      if (this.#waiting.length === 0) {
+        this.#worker?.unref()
+        return
+      }
+      const more = Atomics.waitAsync(counts, 1, done)
+      if (!more.async) continue
+      void more.value.then(() => this.#await())
       return
     }
-    this.#busy = true
-    batch.shared.count[0] = batch.waiting.length
-    const worker = this.#running()
-    worker.ref()
-    const { numbers } = this.#memory
-    const before = this.#number
-    this.#number = (before + 1) | 0
-    Atomics.store(numbers, 0, this.#number)
-    Atomics.notify(numbers, 0)
-    const done = Atomics.waitAsync(numbers, 1, before)
-    if (done.async) void done.value.then(() => this.#finish(batch))
-    else this.#finish(batch)
   }
 
-  #finish(batch: Batch): void {
-    const { failures } = batch.shared
-    for (const [index, { resolve, reject }] of batch.waiting.entries()) {
-      const failure = failures[index] ?? 0
-      if (failure === 0) resolve()
-      else reject(Object.assign(new Error('write failed'), { code: getSystemErrorName(failure) }))
+  #settle(done: number): void {
+    for (; this.#settled !== done; this.#settled = (this.#settled + 1) | 0) {
+      const failure = this.#ring.failures[(this.#settled >>> 0) % slots] ?? 0
+      this.#waiting.shift()?.(failure === 0 ? undefined : errorOf(failure))
     }
-    batch.waiting.length = 0
-    batch.usedBytes = 0
-    this.#busy = false
-    this.#start()
   }
 
   #running(): Worker {
     if (this.#worker !== undefined) return this.#worker
     const worker = new Worker(new URL('./write-worker.js', import.meta.url), {
-      workerData: { memory: this.#memory, done: this.#number }
+      workerData: { ring: this.#ring, done: this.#asked }
     })
     worker.on('error', cause => {
       this.#worker = undefined
-      this.#fail(new BootswarmError('ERR_INTERNAL', `the writing thread: ${cause}`, { cause }))
+      this.#fail(
+        new BootswarmError('ERR_INTERNAL', `the writing thread: ${cause}`, {
+          cause
+        })
+      )
     })
     return (this.#worker = worker)
   }
 
   /** What was asked of a thread that has ended is not known to be written; the next one goes on. */
   #fail(error: BootswarmError): void {
-    const { numbers } = this.#memory
-    for (const { reject } of this.#batches[this.#number % 2 === 0 ? 0 : 1].waiting) reject(error)
-    Atomics.store(numbers, 1, this.#number)
-    Atomics.notify(numbers, 1)
+    const { counts } = this.#ring
+    // What it would have said is said here, and not once more.
+    for (const [index, written] of this.#waiting.entries()) {
+      this.#waiting[index] = () => {}
+      written(error)
+    }
+    Atomics.store(counts, 1, this.#asked)
+    Atomics.notify(counts, 1)
   }
 }
 
-function newBatch(shared: SharedBatch): Batch {
-  return { shared, waiting: [], usedBytes: 0 }
+function errorOf(failure: number): Error {
+  return Object.assign(new Error('write failed'), {
+    code: getSystemErrorName(failure)
+  })
 }
 
-function sharedBatch(): SharedBatch {
-  const integers = (): Int32Array<SharedArrayBuffer> =>
-    new Int32Array(new SharedArrayBuffer(4 * batchWrites))
+function newRing(): WriteRing {
+  const integers = (length: number): Int32Array<SharedArrayBuffer> =>
+    new Int32Array(new SharedArrayBuffer(4 * length))
   return {
-    count: new Int32Array(new SharedArrayBuffer(4)),
-    files: integers(),
-    offsets: new Float64Array(new SharedArrayBuffer(8 * batchWrites)),
-    lengths: integers(),
-    failures: integers(),
-    bytes: new Uint8Array(new SharedArrayBuffer(batchBytes))
+    counts: integers(2),
+    files: integers(slots),
+    offsets: new Float64Array(new SharedArrayBuffer(8 * slots)),
+    lengths: integers(slots),
+    failures: integers(slots),
+    bytes: new Uint8Array(new SharedArrayBuffer(slots * slotBytes))
   }
 }

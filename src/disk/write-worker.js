@@ -1,45 +1,44 @@
 // @ts-check
-// The other side of write-thread.ts: sleeps until it is told of a batch, writes all of it, and says so.
+// The other side of write-thread.ts: writes what lies in the ring, and sleeps when nothing does.
 // Plain JavaScript without imports of ours: a thread that strips types first takes 25 MB more.
 import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 
-/** @typedef {import('./write-thread.ts').SharedMemory} SharedMemory */
-/** @typedef {import('./write-thread.ts').SharedBatch} SharedBatch */
+/** @typedef {import('./write-thread.ts').WriteRing} WriteRing */
 
-const { numbers, batches } = /** @type {SharedMemory} */ (workerData.memory)
+const { counts, files, offsets, lengths, failures, bytes } = /** @type {WriteRing} */ (
+  workerData.ring
+)
+const slots = files.length
+const slotBytes = bytes.length / slots
+/** Whoever waits for the first of many need not wait for all of them. */
+const toldEvery = 16
 
-/**
- * @param {number} file
- * @param {Uint8Array} bytes
- * @param {number} offset
- */
-function writeAll(file, bytes, offset) {
-  for (let done = 0; done < bytes.length;) {
-    done += writeSync(file, bytes, done, bytes.length - done, offset + done)
-  }
-}
-
-/** @param {SharedBatch} batch */
-function carryOut({ count, files, offsets, lengths, failures, bytes }) {
-  let start = 0
-  for (let index = 0; index < (count[0] ?? 0); index++) {
-    const length = lengths[index] ?? 0
-    try {
-      writeAll(files[index] ?? -1, bytes.subarray(start, start + length), offsets[index] ?? 0)
-      failures[index] = 0
-    } catch (error) {
-      failures[index] = /** @type {NodeJS.ErrnoException} */ (error).errno ?? -5
+/** @param {number} slot */
+function carryOut(slot) {
+  const length = lengths[slot] ?? 0
+  const data = bytes.subarray(slot * slotBytes, slot * slotBytes + length)
+  const file = files[slot] ?? -1
+  const offset = offsets[slot] ?? 0
+  try {
+    for (let done = 0; done < length;) {
+      done += writeSync(file, data, done, length - done, offset + done)
     }
-    start += length
+    return 0
+  } catch (error) {
+    return /** @type {NodeJS.ErrnoException} */ (error).errno ?? -5
   }
 }
 
 for (let done = Number(workerData.done); ;) {
-  Atomics.wait(numbers, 0, done)
-  done = Atomics.load(numbers, 0)
-  const batch = batches[done & 1]
-  if (batch !== undefined) carryOut(batch)
-  Atomics.store(numbers, 1, done)
-  Atomics.notify(numbers, 1)
+  if (Atomics.load(counts, 0) === done) {
+    Atomics.notify(counts, 1)
+    Atomics.wait(counts, 0, done)
+    continue
+  }
+  const slot = (done >>> 0) % slots
+  failures[slot] = carryOut(slot)
+  done = (done + 1) | 0
+  Atomics.store(counts, 1, done)
+  if (done % toldEvery === 0) Atomics.notify(counts, 1)
 }

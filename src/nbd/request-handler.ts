@@ -44,7 +44,8 @@ export interface Serving {
   readonly pool: BufferPool
 }
 
-const done: Reply = { error: replyErrors.NONE }
+/** What to reply where there is nothing to give back. */
+export const done: Reply = { error: replyErrors.NONE }
 
 /**
  * Does what a checked request asks of the device. It never rejects: what the device throws becomes
@@ -59,8 +60,13 @@ export async function handleRequest(
   try {
     return await carryOut(request, payload, serving, signal)
   } catch (cause) {
-    return { error: replyErrorOf(cause), cause }
+    return failed(cause)
   }
+}
+
+/** What to reply to a request for which the device threw. */
+export function failed(cause: unknown): Reply {
+  return { error: replyErrorOf(cause), cause }
 }
 
 async function carryOut(
@@ -78,7 +84,7 @@ async function carryOut(
         : { error: replyErrors.NONE, content: await read(request, serving, signal) }
     case commands.WRITE:
       if (length > 0) await device.write(offset, payload)
-      return durable(request, device)
+      return (request.flags & commandFlags.FUA) === 0 ? done : durable(request, device)
     case commands.WRITE_ZEROES:
       if (!(await zero(request, serving, signal))) return { error: replyErrors.ENOTSUP }
       return durable(request, device)

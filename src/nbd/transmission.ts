@@ -7,10 +7,10 @@ import type { MemoryBudget } from './memory-budget.ts'
 import type { NbdLimits } from './nbd-limits.ts'
 import { encodeReadHeader, encodeReply } from './reply-encoder.ts'
 import { ReplyWriter } from './reply-writer.ts'
-import { handleRequest, type Reply } from './request-handler.ts'
+import { done, failed, handleRequest, type Reply } from './request-handler.ts'
 import { RequestParser, type RequestStep } from './request-parser.ts'
 import { bytesHeldFor } from './request-rules.ts'
-import { commands, nameOf, replyErrors, type Request } from './wire.ts'
+import { commandFlags, commands, nameOf, replyErrors, type Request } from './wire.ts'
 
 type Ending = Extract<RequestStep, { kind: 'disconnect' | 'violation' }>
 
@@ -177,19 +177,32 @@ export class Transmission {
     if (this.#answerNow(request)) return
     const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
+    const answer = (reply: Reply): void => this.#answer(request, payload, reply)
+    if (this.#writesSoon(request, payload, answer)) return
     const serving = { device: target.device, terms, limits, pool }
-    void handleRequest(request, payload, serving, this.#gone.signal).then(reply => {
-      // A device that failed may still be at it; one that resolved has let go of the bytes.
-      if (reply.error === replyErrors.NONE) pool.giveBack(payload)
-      // Whoever cleared the set has answered, or there is nobody left to answer.
-      if (!this.#pending.delete(request)) {
-        this.#giveBack(reply)
-        return
-      }
-      if (reply.cause !== undefined) this.#report(request, reply)
-      this.#send(request, reply)
-      this.#init.onProgress()
-    })
+    void handleRequest(request, payload, serving, this.#gone.signal).then(answer)
+  }
+
+  #answer(request: Request, payload: Buffer, reply: Reply): void {
+    // A device that failed may still be at it; one that resolved has let go of the bytes.
+    if (reply.error === replyErrors.NONE) this.#init.pool.giveBack(payload)
+    // Whoever cleared the set has answered, or there is nobody left to answer.
+    if (!this.#pending.delete(request)) {
+      this.#giveBack(reply)
+      return
+    }
+    if (reply.cause !== undefined) this.#report(request, reply)
+    this.#send(request, reply)
+    this.#init.onProgress()
+  }
+
+  /** A write that needs nothing else goes to the device without a promise. */
+  #writesSoon(request: Request, payload: Buffer, answer: (reply: Reply) => void): boolean {
+    const { command, flags, offset, length } = request
+    if (command !== commands.WRITE || length === 0 || (flags & commandFlags.FUA) !== 0) return false
+    const { device } = this.#init.target
+    const written = (cause?: Error): void => answer(cause === undefined ? done : failed(cause))
+    return device.writeSoon?.(offset, payload, written) === true
   }
 
   /** A small read of what is at hand is answered without a promise, from where it was read to. */

@@ -7,6 +7,14 @@ import { noise, temporaryDirectory } from './samples.ts'
 
 const thread = new WriteThread()
 
+function write(file: number, offset: number, data: Uint8Array): Promise<void> | undefined {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const isTaken = thread.write(file, offset, data, error =>
+    error === undefined ? resolve() : reject(error)
+  )
+  return isTaken ? promise : undefined
+}
+
 test('what was written is there, whoever wrote how much at the same time', async t => {
   await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
   const pieces = fc.array(fc.nat(9000), { minLength: 1, maxLength: 300 })
@@ -19,8 +27,8 @@ test('what was written is there, whoever wrote how much at the same time', async
         const data = Buffer.from(bytes.subarray(start, start + length))
         const offset = start
         start += length
-        let done = thread.write(file.fd, offset, data)
-        for (; done === undefined; done = thread.write(file.fd, offset, data)) {
+        let done = write(file.fd, offset, data)
+        for (; done === undefined; done = write(file.fd, offset, data)) {
           await waiting.shift()
         }
         // It has been copied.
@@ -42,10 +50,10 @@ test('a write that fails says why, and those beside it are done', async t => {
   await using full = await open('/dev/full', 'w')
   await using unwritable = await open('/dev/zero', 'r')
   const results = await Promise.allSettled([
-    thread.write(file.fd, 0, Buffer.from('one')),
-    thread.write(full.fd, 0, Buffer.from('two')),
-    thread.write(unwritable.fd, 0, Buffer.from('three')),
-    thread.write(file.fd, 3, Buffer.from('four'))
+    write(file.fd, 0, Buffer.from('one')),
+    write(full.fd, 0, Buffer.from('two')),
+    write(unwritable.fd, 0, Buffer.from('three')),
+    write(file.fd, 3, Buffer.from('four'))
   ])
   const codes = results.map(result =>
     result.status === 'rejected' ? (result.reason as NodeJS.ErrnoException).code : 'done'
@@ -55,5 +63,5 @@ test('a write that fails says why, and those beside it are done', async t => {
 })
 
 test('there is no room for what is large', async t => {
-  t.is(thread.write(1, 0, Buffer.alloc(1 << 20)), undefined)
+  t.is(write(1, 0, Buffer.alloc(1 << 20)), undefined)
 })

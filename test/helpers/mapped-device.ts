@@ -27,6 +27,10 @@ export function mappedDevice(content: number | Uint8Array, known: readonly Exten
       return isData
     },
     write: (offset, data) => memory.write(offset, data),
+    writeSoon: (offset, data, written) => {
+      void memory.write(offset, data).then(() => written())
+      return true
+    },
     flush: () => memory.flush(),
     extents: async (offset, length) => cut(known, offset, length),
     zero: async (offset, length) => {
