@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path'
 import { chart, panelsOf } from './chart.ts'
 import { contenders } from './contenders.ts'
 import { folderRoots, labName } from './leftovers.ts'
+import { subjectWith } from './learning.ts'
 import { buildNetwork, payloadBytesPerSecond, processorSecondsIn } from './network.ts'
-import type { ContenderName, LabOptions, Workload } from './options.ts'
+import { nameWith, type ContenderName, type LabOptions, type Workload } from './options.ts'
 import { processorShares, processorTimes } from './processors.ts'
 import { counts, details, table } from './report.ts'
 import { untilAborted, type Outcome } from './run.ts'
@@ -41,10 +42,12 @@ export async function measure(options: LabOptions, signal: AbortSignal): Promise
   )
   const outcomes: Outcome[] = []
   const failures: Failure[] = []
-  for (const { contender, workload, machines } of plan(options)) {
-    note(`${workload} to ${machines} by ${contender}`)
+  for (const planned of plan(options)) {
+    const { contender, workload, machines, profile } = planned
+    const name = contender === 'bootswarm' ? nameWith(profile) : contender
+    note(`${workload} to ${machines} by ${name}`)
     try {
-      const done = await runOne({ contender, workload, machines }, subject, options, folder, signal)
+      const done = await runOne(planned, subject, options, folder, signal)
       outcomes.push(...done)
       for (const { name, seconds } of done) note(`${name}: ${seconds.toFixed(2)} s`)
     } catch (error) {
@@ -58,12 +61,18 @@ export async function measure(options: LabOptions, signal: AbortSignal): Promise
   return failures.length === 0
 }
 
-type Planned = Pick<Failure, 'contender' | 'workload' | 'machines'>
+interface Planned extends Pick<Failure, 'contender' | 'workload' | 'machines'> {
+  readonly profile: number | undefined
+}
 
 function plan(options: LabOptions): Planned[] {
   const all = options.workloads.flatMap(workload =>
     options.machines.flatMap(machines =>
-      options.contenders.map(contender => ({ contender, workload, machines }))
+      options.contenders.flatMap(contender =>
+        (contender === 'bootswarm' && workload === 'replay' ? options.profiles : [undefined]).map(
+          profile => ({ contender, workload, machines, profile })
+        )
+      )
     )
   )
   return all.filter(
@@ -74,8 +83,8 @@ function plan(options: LabOptions): Planned[] {
 }
 
 async function runOne(
-  { contender, workload, machines }: Planned,
-  subject: Subject,
+  { contender, workload, machines, profile }: Planned,
+  original: Subject,
   options: LabOptions,
   parent: string,
   stopped: AbortSignal
@@ -83,6 +92,7 @@ async function runOne(
   // A folder a run, gone after it: the disks of all runs together would not fit into memory.
   const folder = join(parent, 'run')
   await mkdir(folder, { recursive: true })
+  const subject = await subjectWith(original, profile)
   const { rate, seedRate, queueMs, straggler: stragglerRate } = options
   const network = await buildNetwork({
     machines,
@@ -97,7 +107,9 @@ async function runOne(
   const signal = AbortSignal.any([stopped, late])
   const hosts = network.machines
   const measured = stragglerRate === undefined ? hosts : hosts.slice(0, -1)
-  const run = { contender, workload, network, measured, folder, subject, options, signal, note }
+  const run = {
+    ...{ contender, workload, profile, network, measured, folder, subject, options, signal, note }
+  }
   const before = processorTimes()
   try {
     return await untilAborted(contenders[contender].run(run), signal)

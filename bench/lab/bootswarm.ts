@@ -8,8 +8,9 @@ import { compareDisks } from './disks.ts'
 import { seedAddress, type Host } from './network.ts'
 import type { EventLine, LabProcess } from './processes.ts'
 import { teach } from './learning.ts'
+import { nameWith } from './options.ts'
 import { readProbe, summarizeProbe } from './probe-log.ts'
-import { loadScript, replay, type Replayed } from './replay.ts'
+import { loadScript, replay, replayFacts, type Replayed } from './replay.ts'
 import {
   diskOf,
   eachMeasured,
@@ -75,7 +76,7 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
   return [
     {
       ...measured,
-      name: 'bootswarm',
+      name: nameWith(run.profile),
       compared: isCompared,
       facts: {
         ...atEnd,
@@ -84,11 +85,7 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
         bytesFromSeed: sum(completions.map(event => Number(event.bytesFromSeed))),
         bytesFromPeers: sum(completions.map(event => Number(event.bytesFromPeers))),
         starved: sum(agents.map(agent => countOf(agent, 'starved'))),
-        replays: replays.map(({ latencyMs, late, firstReplyAtMs }) => ({
-          latencyMs,
-          late,
-          firstReplySeconds: rounded(span.seconds(firstReplyAtMs), 3)
-        })),
+        replays: replays.map(replayed => replayFacts(replayed, span)),
         thinkSeconds: rounded(script.thinkMs / 1000, 2),
         agentProbes: await agentProbes(run, endMs)
       }
@@ -96,18 +93,18 @@ export async function runBootswarm(run: Run): Promise<Outcome[]> {
   ]
 }
 
-/** The store of a bench is new, so what its seed knows of boots is what it is taught here. */
+/** A profile's store is a copy of a new one: what its seed knows of boots is what it is taught here. */
 const taught = new Set<string>()
 
 async function learnOnce(run: Run): Promise<void> {
-  const { options, subject, network } = run
+  const { profile, subject, network } = run
   const [host] = network.machines
-  if (options.profile === undefined || host === undefined || taught.has(subject.storePath)) return
+  if (profile === undefined || host === undefined || taught.has(subject.storePath)) return
   taught.add(subject.storePath)
   const seed = startSeed(run)
   await seed.until('ready', run.signal)
   const agent = startAgent(run, host, await makeTicket(run), Date.now(), '2')
-  await teach(run, options.profile, { agent, socket: socketOf(run, host), disk: diskOf(run, host) })
+  await teach(run, profile, { agent, socket: socketOf(run, host), disk: diskOf(run, host) })
   // What it sent in the lesson is not counted.
   await seed.stop()
 }

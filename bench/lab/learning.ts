@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { cp, rm } from 'node:fs/promises'
 import { seededRandom } from '../../src/base/index.ts'
 import { NbdClient } from '../../src/nbd/index.ts'
 import type { LabProcess } from './processes.ts'
@@ -16,6 +16,14 @@ export interface Teacher {
 
 const readBytes = 4096
 const seed = 1
+
+/** The same subject in a store of its own, for a seed that learns. */
+export async function subjectWith(subject: Subject, profile: number | undefined): Promise<Subject> {
+  if (profile === undefined) return subject
+  const storePath = `${subject.storePath}-profile-${profile}`
+  await cp(subject.storePath, storePath, { recursive: true, force: false })
+  return { ...subject, storePath }
+}
 
 /** The chunks that the boot touches, in its order; all but `share` of them others in their place. */
 export async function lessonOf(subject: Subject, share: number): Promise<number[]> {

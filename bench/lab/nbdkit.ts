@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NbdClient } from '../../src/nbd/index.ts'
 import { insideNamespace } from './inside-namespace.ts'
 import { seedAddress } from './network.ts'
-import { loadScript, replay } from './replay.ts'
+import { loadScript, replay, replayFacts } from './replay.ts'
 import { eachMeasured, Span, startOn, type Outcome, type Run } from './run.ts'
-import { rounded } from './statistics.ts'
 
 const port = 10_809
 const triesMax = 100
@@ -29,13 +28,7 @@ export async function runNbdkit(run: Run): Promise<Outcome[]> {
   })
   const measured = await span.end(replays.map(({ endedAtMs }) => span.seconds(endedAtMs)))
   await server.stop()
-  const facts = {
-    replays: replays.map(({ latencyMs, late, firstReplyAtMs }) => ({
-      latencyMs,
-      late,
-      firstReplySeconds: rounded(span.seconds(firstReplyAtMs), 3)
-    }))
-  }
+  const facts = { replays: replays.map(replayed => replayFacts(replayed, span)) }
   return [{ ...measured, name: 'nbdkit', compared: true, facts }]
 }
 

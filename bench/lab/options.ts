@@ -22,8 +22,8 @@ export interface LabOptions {
   readonly killSeedAt: number | undefined
   readonly agentArgs: readonly string[]
   readonly seedArgs: readonly string[]
-  /** Share of the boot profile that is right, learned from one earlier boot; undefined for no profile. */
-  readonly profile: number | undefined
+  /** Replays, one after the other: share of the boot profile that is right; undefined for no profile. */
+  readonly profiles: readonly (number | undefined)[]
   /** Rules of the swarm that are switched off, in the seed and in every agent. */
   readonly without: string | undefined
   readonly fallbackMs: string | undefined
@@ -53,7 +53,8 @@ export const usage = `usage: node bench/lab.ts [options]      (root only; docs/b
   --kill-seed-at SECONDS   copy: the seed is killed, and returns when the survivors stand still
   --agent-arg ARG          given to every agent; may be repeated, as in --agent-arg=--until
   --seed-arg ARG           given to the seed
-  --profile SHARE          the seed has learned from one earlier boot, of which this share (1, 0.8) is right
+  --profile none           replays with what the seed learned from one earlier boot, of which a share is right:
+                           none,1,0.8 replays cold, with a right profile, and with one of which a fifth is wrong
   --without MECHANISM,...  switch rules of the swarm off (docs/simulator.md has their names)
   --fallback-ms MS         ask elsewhere when a request stands still for so long
   --http-max 16            HTTP only up to so many machines: its time grows with them
@@ -63,6 +64,11 @@ export const usage = `usage: node bench/lab.ts [options]      (root only; docs/b
   --timeout 1800           seconds after which a run is given up
   --json FILE --svg FILE   the figures, and a chart of them
   --logs DIR               keep what every process printed`
+
+/** What the runs with a profile are called; those without are plainly `bootswarm`. */
+export function nameWith(profile: number | undefined): string {
+  return profile === undefined ? 'bootswarm' : `bootswarm, profile ${profile}`
+}
 
 /** Throws what is to be told to the user. */
 export function parseOptions(args: readonly string[]): LabOptions {
@@ -88,7 +94,7 @@ export function parseOptions(args: readonly string[]): LabOptions {
     killSeedAt,
     agentArgs: values['agent-arg'],
     seedArgs: values['seed-arg'],
-    profile: values.profile === undefined ? undefined : shareOf('--profile', values.profile),
+    profiles: values.profile.split(',').map(text => shareOf('--profile', text)),
     without: values.without,
     fallbackMs: values['fallback-ms'],
     httpMachinesMax: positive('--http-max', values['http-max']),
@@ -117,7 +123,7 @@ const optionTypes = {
   'kill-seed-at': { type: 'string' },
   'agent-arg': { type: 'string', multiple: true, default: [] as string[] },
   'seed-arg': { type: 'string', multiple: true, default: [] as string[] },
-  profile: { type: 'string' },
+  profile: { type: 'string', default: 'none' },
   without: { type: 'string' },
   'fallback-ms': { type: 'string' },
   'http-max': { type: 'string', default: '16' },
@@ -150,7 +156,8 @@ function positive(option: string, text: string): number {
   throw new Error(`${option} ${text} is not a positive number`)
 }
 
-function shareOf(option: string, text: string): number {
+function shareOf(option: string, text: string): number | undefined {
+  if (text === 'none') return undefined
   const share = positive(option, text)
   if (share <= 1) return share
   throw new Error(`${option} ${text} is more than all of it: write 1, or 0.8`)

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NbdClient } from '../../src/nbd/index.ts'
-import { summarize, type Summary } from './statistics.ts'
+import { rounded, sum, summarize, type Summary } from './statistics.ts'
 import { thinkTimesMs, type BootTrace } from './trace.ts'
 
 /** What to read, what must come, and how long to think before each read. */
@@ -23,6 +23,8 @@ export interface Replayed {
   readonly latencyMs: Summary
   /** Reads that waited for longer than two seconds. */
   readonly late: number
+  /** What waiting the machine felt: the sum of what exceeds 5 ms a read, over so many reads. */
+  readonly waits: { readonly seconds: number; readonly reads: number }
 }
 
 /** A sleep is never shorter than this, so that shorter thoughts are saved up for one. */
@@ -30,6 +32,8 @@ const sleepMsMin = 1
 /** A sleep that took longer than asked for is made up for in the next; a busy processor is not. */
 const creditMsMax = 2
 const lateMs = 2_000
+/** A disk of its own would let it wait for as long. */
+const feltMs = 5
 
 export async function loadScript(trace: BootTrace, imagePath: string): Promise<Script> {
   const thinkTimes = thinkTimesMs(trace.reads)
@@ -66,6 +70,25 @@ export async function replay(client: NbdClient, { reads }: Script): Promise<Repl
     endedAtMs: performance.now(),
     firstReplyAtMs,
     latencyMs: summarize(latencies),
-    late: latencies.filter(ms => ms > lateMs).length
+    late: latencies.filter(ms => ms > lateMs).length,
+    waits: waitsOf(latencies)
   }
+}
+
+/** What a run keeps of a replay. */
+export type ReplayFacts = Omit<Replayed, 'endedAtMs' | 'firstReplyAtMs'> & {
+  readonly firstReplySeconds: number
+}
+
+export function replayFacts(
+  { latencyMs, late, waits, firstReplyAtMs }: Replayed,
+  span: { seconds(atMs: number): number }
+): ReplayFacts {
+  const firstReplySeconds = rounded(span.seconds(firstReplyAtMs), 3)
+  return { latencyMs, late, waits, firstReplySeconds }
+}
+
+export function waitsOf(latenciesMs: readonly number[]): Replayed['waits'] {
+  const felt = latenciesMs.filter(ms => ms > feltMs)
+  return { seconds: sum(felt.map(ms => ms - feltMs)) / 1000, reads: felt.length }
 }

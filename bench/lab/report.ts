@@ -1,7 +1,7 @@
 import type { Outcome } from './run.ts'
 import type { SeedDeath } from './seed-death.ts'
-import { rounded } from './statistics.ts'
-import type { Replayed } from './replay.ts'
+import { rounded, sum } from './statistics.ts'
+import type { ReplayFacts } from './replay.ts'
 import type { ProbeSummary } from './probe-log.ts'
 
 /** A figure counts only when the processors, which all machines share, were no bottleneck. */
@@ -80,14 +80,16 @@ export function details(outcome: Outcome, bootSetBytes: number): string[] {
       `${percent(processors.idle)} idle; seconds of seed ${processorSeconds.seed}, ` +
       `machines ${processorSeconds.machines}, bench ${processorSeconds.bench}`
   ]
-  const replays = (facts.replays ?? []) as Pick<Replayed, 'latencyMs' | 'late'>[]
+  const replays = (facts.replays ?? []) as ReplayFacts[]
   if (replays.length > 0) {
     const worst = (key: 'p50' | 'p95' | 'p99' | 'max'): number =>
       rounded(Math.max(...replays.map(({ latencyMs }) => latencyMs[key])), 0)
-    const late = replays.reduce((sum, replay) => sum + replay.late, 0)
+    const late = sum(replays.map(replay => replay.late))
     lines.push(
       `  a read on the worst machine: p50 ${worst('p50')} ms, p95 ${worst('p95')}, ` +
-        `p99 ${worst('p99')}, max ${worst('max')}; ${late} reads waited over 2 s`
+        `p99 ${worst('p99')}, max ${worst('max')}; ${late} reads waited over 2 s`,
+      `  waiting beyond 5 ms a read, all machines: ${waitingSeconds(outcome).toFixed(2)} s in ` +
+        `${sum(replays.map(({ waits }) => waits.reads))} reads`
     )
   }
   const crossed = Number(facts.uplinkBytes ?? 0)
@@ -117,6 +119,12 @@ export function details(outcome: Outcome, bootSetBytes: number): string[] {
   const starved = Number(facts.starved ?? 0)
   if (starved > 0) lines.push(`  ${starved} times a read starved`)
   return lines
+}
+
+/** What the machines of a replay waited together, beyond what a disk may take. */
+export function waitingSeconds({ facts }: Outcome): number {
+  const replays = (facts.replays ?? []) as ReplayFacts[]
+  return sum(replays.map(({ waits }) => waits.seconds))
 }
 
 function aligned(rows: readonly (readonly string[])[]): string {

@@ -17,6 +17,8 @@ export interface Run {
   readonly measured: readonly Host[]
   readonly folder: string
   readonly subject: Subject
+  /** Share of the boot profile that is right; undefined for no profile. */
+  readonly profile: number | undefined
   readonly options: LabOptions
   readonly signal: AbortSignal
   readonly note: (text: string) => void

@@ -1,5 +1,6 @@
+import { nameWith } from './options.ts'
 import type { ProbeSummary } from './probe-log.ts'
-import { counts, outcomeOf, type Yardstick } from './report.ts'
+import { counts, outcomeOf, waitingSeconds, type Yardstick } from './report.ts'
 import type { Outcome } from './run.ts'
 
 export interface Verdict {
@@ -18,7 +19,11 @@ export interface Goals extends Yardstick {
 
 /** What the swarm is to reach (docs/bench-lab.md), as far as these runs can tell. */
 export function verdicts(outcomes: readonly Outcome[], goals: Goals): Verdict[] {
-  return [...replayVerdicts(outcomes, goals), ...copyVerdicts(outcomes, goals)]
+  return [
+    ...replayVerdicts(outcomes, goals),
+    ...profileVerdicts(outcomes, goals),
+    ...copyVerdicts(outcomes, goals)
+  ]
 }
 
 function replayVerdicts(outcomes: readonly Outcome[], { bootSetBytes }: Goals): Verdict[] {
@@ -48,6 +53,37 @@ function replayVerdicts(outcomes: readonly Outcome[], { bootSetBytes }: Goals): 
             [sixteen]
           )
         ])
+  ]
+}
+
+/** Boots with what one earlier boot taught the seed, and with a lesson of which a fifth is wrong. */
+function profileVerdicts(outcomes: readonly Outcome[], { bootSetBytes }: Goals): Verdict[] {
+  const at = (machines: number, profile?: number): Outcome | undefined =>
+    outcomeOf(outcomes, nameWith(profile), 'replay', machines)
+  const nbdkit = outcomeOf(outcomes, 'nbdkit', 'replay', 1)
+  const sixteen = at(16, 1)
+  const probe = sixteen?.facts.seedProbe as ProbeSummary | undefined
+  return [
+    ...ratio('profile, N=1 against nbdkit', at(1, 1), nbdkit, 0.65),
+    ...ratio('profile, N=16 against own N=1', sixteen, at(1, 1), 1.25),
+    ...ratio('a fifth of the profile wrong, N=16 against own N=1', at(16, 0.8), at(1, 0.8), 1.4),
+    ...ratio('a fifth of the profile wrong, N=1 against none', at(1, 0.8), at(1), 1),
+    ...(sixteen === undefined || probe === undefined
+      ? []
+      : [
+          atMost(
+            'profile, N=16: boot set sent by the seed, in copies',
+            probe.bootSetBytesSent / bootSetBytes,
+            1.3,
+            [sixteen]
+          )
+        ]),
+    ...[1, 16].flatMap(machines => {
+      const [cold, profiled] = [at(machines), at(machines, 1)]
+      if (cold === undefined || profiled === undefined) return []
+      const share = waitingSeconds(profiled) / waitingSeconds(cold)
+      return [atMost(`profile, N=${machines}: waiting against none`, share, 0.5, [cold, profiled])]
+    })
   ]
 }
 

@@ -31,12 +31,14 @@ const lookMs = 100
 export interface PairOptions {
   readonly senderOptions?: readonly string[]
   readonly receiverOptions?: readonly string[]
+  /** The one core that both processes have. */
+  readonly core?: number
 }
 
 /** Both processes are new: what one task leaves behind, the next does not meet. */
 export async function measurePair(task: Task, options: PairOptions = {}): Promise<Measured> {
-  const sender = start(options.senderOptions)
-  const receiver = start(options.receiverOptions)
+  const sender = start(options.senderOptions, options.core)
+  const receiver = start(options.receiverOptions, options.core)
   try {
     const { address } = await ask(sender, { say: 'serve', task }, 'serving')
     await ask(receiver, { say: 'fetch', task, address }, 'fetching')
@@ -90,9 +92,14 @@ function sideOf(usages: readonly Usage[]): Side {
   }
 }
 
-function start(options: readonly string[] = []): ChildProcess {
+function start(options: readonly string[] = [], core?: number): ChildProcess {
+  const execArgv = [...nodeOptions, ...options]
+  const pinned = {
+    execPath: 'taskset',
+    execArgv: ['-c', String(core), process.execPath, ...execArgv]
+  }
   return fork(join(import.meta.dirname, 'peer.ts'), {
-    execArgv: [...nodeOptions, ...options],
+    ...(core === undefined ? { execArgv } : pinned),
     env: { ...process.env, ...allocator },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc']
   })

@@ -1,4 +1,3 @@
-import type { BlockDevice } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
 import { idOfCidText, ImageDevice, imageCidText, parseImageName } from '../image/index.ts'
 import { withReadTimeout, type NbdExport } from '../nbd/index.ts'
@@ -26,7 +25,10 @@ export class AgentExports {
   ) {
     this.#options = options
     this.#description = `bootswarm image ${imageCidText(imageId)}`
-    const device = this.#patient(withReadsWatched(disk.device, reads))
+    const device = withReadTimeout(
+      withReadsWatched(disk.device, reads),
+      this.#options.readTimeoutMs
+    )
     const description = `the machine's disk, from ${this.#description}`
     this.#offered = [{ name: '', description, device, readOnly: disk.handedOver }]
   }
@@ -40,14 +42,9 @@ export class AgentExports {
     this.#offered.push({
       name: exportNameOf(this.#options.image),
       description: this.#description,
-      device: this.#patient(new ImageDevice(view)),
+      device: withReadTimeout(new ImageDevice(view), this.#options.readTimeoutMs),
       readOnly: true
     })
-  }
-
-  #patient(device: BlockDevice): BlockDevice {
-    const { readTimeoutMs } = this.#options
-    return readTimeoutMs === undefined ? device : withReadTimeout(device, readTimeoutMs)
   }
 }
 

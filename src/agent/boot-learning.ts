@@ -90,7 +90,8 @@ export class BootLearning {
   /** Passes on what is known: the signature is the lab's, whoever brings it. */
   relay(link: Link): void {
     const { imageId } = this.#init.image
-    if (this.#signed !== undefined) link.send({ type: 'profile', imageId, bytes: this.#signed })
+    if (this.#signed === undefined) return
+    link.send({ type: 'profile', imageId, machines: 0, bytes: this.#signed })
   }
 
   #readAhead(offset: number, length: number): void {

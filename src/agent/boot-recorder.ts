@@ -75,8 +75,14 @@ export function withReadsWatched(
   device: BlockDevice,
   reads: Pick<BootRecorder, 'read'>
 ): BlockDevice {
+  const readNow = (offset: number, into: Buffer): boolean => {
+    const done = device.readNow?.(offset, into) === true
+    if (done) reads.read(offset, into.length)
+    return done
+  }
   return {
     size: device.size,
+    ...(device.readNow && { readNow }),
     read: (offset, length, signal, into) => {
       reads.read(offset, length)
       return device.read(offset, length, signal, into)

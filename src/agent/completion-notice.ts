@@ -1,11 +1,5 @@
-import type { ChunkId, SigningKey } from '../base/index.ts'
-import {
-  openCompletion,
-  peerIdOf,
-  signCompletion,
-  type CompletionFigures,
-  type Link
-} from '../swarm/index.ts'
+import type { ChunkId, CompletionFigures, SigningKey } from '../base/index.ts'
+import { openCompletion, peerIdOf, signCompletion, type Link } from '../swarm/index.ts'
 import type { Identity } from './identity.ts'
 
 /**

@@ -53,7 +53,6 @@ export class Exporter {
     const finder = new ImageFinder({ peering, labKey, image, seedCount })
     const { root } = await Promise.race([finder.find(this.#stopping.signal), this.failed.promise])
     const view = this.#view(peering, membership, new Manifest(root))
-    const device = new ImageDevice(view)
     const cid = imageCidText(root.imageId)
     this.#nbd = await startNbdServer({
       address: this.#address,
@@ -61,7 +60,7 @@ export class Exporter {
         {
           name: image,
           description: `bootswarm image ${cid}`,
-          device: readTimeoutMs === undefined ? device : withReadTimeout(device, readTimeoutMs),
+          device: withReadTimeout(new ImageDevice(view), readTimeoutMs),
           readOnly: true
         }
       ],

@@ -170,6 +170,7 @@ export class Session implements PeeringSession {
         if (this.#seeds.size === 0) this.#init.boots?.relay(link)
         return
       case 'profile':
+        this.transfer.apply({ type: 'crowd', machines: message.machines })
         this.#foresee(message.bytes)
         return
       case 'have-all':

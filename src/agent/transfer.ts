@@ -244,7 +244,7 @@ export class Transfer {
       return
     }
     if (action.type === 'more') {
-      this.#askForMore(action.peer)
+      this.#askForMore(action.peer, action.class)
       return
     }
     const id = items.idOf(action.item)
@@ -269,11 +269,12 @@ export class Transfer {
     })
   }
 
-  #askForMore(peer: string): void {
+  #askForMore(peer: string, requestClass: RequestClass): void {
     const { items, network } = this.#init
     const { imageId, chunkSize } = items.manifest.root
     const link = network.link(peer)
-    if (link !== undefined) network.downloads.more(link, imageId, chunkSize)
+    if (link !== undefined)
+      network.downloads.more(link, { imageId, class: requestClass }, chunkSize)
   }
 
   async #placePages(pages: readonly number[], bytes: Uint8Array): Promise<void> {

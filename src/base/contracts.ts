@@ -39,6 +39,11 @@ export interface BlockDevice {
   readonly size: number
   /** `into`, of that length, may be used for the answer in place of new memory. */
   read(offset: number, length: number, signal?: AbortSignal, into?: Buffer): Promise<Uint8Array>
+  /**
+   * As `read` into the whole of `into`, where that needs no waiting and nothing of the range is known to
+   * be zeros; false, and nothing is said of what `into` holds then, where `read` has to be called.
+   */
+  readNow?(offset: number, into: Buffer): boolean
   write(offset: number, data: Uint8Array): Promise<void>
   /** Resolves when every write that had resolved before the call is on stable storage. */
   flush(): Promise<void>
@@ -69,6 +74,10 @@ export interface Extent {
 /** Lower is sooner: somebody waits for it, it is soon to be read, it is the rest of the stream. */
 export const requestClasses = ['urgent', 'prefetch', 'background'] as const
 export type RequestClass = (typeof requestClasses)[number]
+
+export function isSooner(a: RequestClass, b: RequestClass): boolean {
+  return requestClasses.indexOf(a) < requestClasses.indexOf(b)
+}
 
 /**
  * What a node can say of a chunk that a peer asks it for. `sought`: it has asked for the chunk itself
@@ -156,4 +165,18 @@ export interface Logger {
   debug(message: string, fields?: LogFields): void
   info(message: string, fields?: LogFields): void
   warn(message: string, fields?: LogFields): void
+}
+
+/** What a machine says of a disk that is whole and verified. Bytes but for `seconds`; what was moved and how long it took is of the run that completed the disk. */
+export interface CompletionFigures {
+  /** Read from the disk, compared with the image, and the same. */
+  readonly verifiedBytes: number
+  /** In blocks that the machine wrote: its own. */
+  readonly machineWrittenBytes: number
+  /** Other blocks of chunks that the machine wrote into and whose pristine frame there was no room for. */
+  readonly unverifiableBytes: number
+  readonly seconds: number
+  readonly bytesFromSeed: number
+  readonly bytesFromPeers: number
+  readonly bytesLocal: number
 }

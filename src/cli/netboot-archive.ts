@@ -2,12 +2,8 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { BootswarmError } from '../base/index.ts'
-import {
-  architectures,
-  buildAgentArchive,
-  replaceFile,
-  type Architecture
-} from '../netboot/index.ts'
+import { replaceFile } from '../image/index.ts'
+import { architectures, buildAgentArchive, type Architecture } from '../netboot/index.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 
@@ -41,7 +37,7 @@ export function register(netboot: Command): void {
         () => false
       )
       const path = isFolder ? join(out, name) : out
-      await replaceFile(path, bytes)
+      await replaceFile(path, bytes, 0o644)
       const facts = { path, name, sha256, bytes: bytes.length, unpackedBytes }
       if (json === true) printEvent({ event: 'archive', ...facts })
       else {

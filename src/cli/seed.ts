@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { limits, secondsUp } from '../base/index.ts'
 import { createLogger, type SeedEvent } from '../observe/index.ts'
 import { Seed } from '../seed/index.ts'
@@ -6,17 +6,21 @@ import { parseHostPort } from './host-port.ts'
 import { checkedLocation } from './location.ts'
 import { addNbdOptions, nbdTlsOf, type NbdCommand } from './nbd-options.ts'
 import { printEvent, printLine } from './output.ts'
+import { furtherCommands, processCountOf, shareOf } from './processes.ts'
 import { rateUnits, readRates } from './rates.ts'
-import { untilStopped } from './stop-signal.ts'
+import { requestStop, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
-interface SeedCommand extends TuningOptions, NbdCommand {
+export interface SeedCommand extends TuningOptions, NbdCommand {
   readonly uploadRate?: string
   readonly nbd?: string
   readonly store: string
   readonly listen?: readonly string[]
   readonly http: string
   readonly as?: string
+  readonly processes: string
+  /** A further process of another seed. */
+  readonly further?: boolean
   readonly location?: string
   readonly mdns: boolean
   readonly json?: boolean
@@ -39,19 +43,26 @@ export function register(program: Command): void {
       'where it is: machines of the same rack are given chunks first'
     )
     .option('--as <name>', 'another seed of the same lab: it runs on a copy of the store')
+    .option('--processes <n>', 'cores that it uses; each process has a port of its own', '1')
+    .addOption(new Option('--further').hideHelp())
     .option('--no-mdns', 'do not answer machines that look for a seed on the network')
     .option('--upload-rate <bytes>', `bytes a second to machines at the most (${rateUnits})`)
     .option('--nbd <address>', 'show every image, read-only, as NAME:TAG: unix:PATH or HOST:PORT')
     .option('--json', 'print one JSON object a line')
     .action(async (options: SeedCommand) => {
+      const isFurther = options.further === true
+      if (isFurther) stopWithParent()
+      const processes = processCountOf(options.processes)
+      const { uploadRate } = readRates(options)
       const seed = await Seed.start({
         storeDir: options.store,
         listen: options.listen,
-        http: parseHostPort('--http', options.http),
+        http: isFurther ? undefined : parseHostPort('--http', options.http),
         as: options.as,
+        further: furtherCommands(processes, options),
         location: checkedLocation(options.location),
         mdns: options.mdns,
-        uploadRate: readRates(options).uploadRate,
+        uploadRate: uploadRate === undefined ? undefined : shareOf(uploadRate, processes),
         nbd: options.nbd,
         insecure: options.insecure,
         nbdTls: await nbdTlsOf(options),
@@ -70,14 +81,21 @@ export function register(program: Command): void {
   addTuning(command)
 }
 
+/** However the first process ends, the channel to it does. */
+function stopWithParent(): void {
+  process.once('disconnect', requestStop)
+  process.channel?.unref()
+}
+
 let lastSent = 0
 
 function reportProgress(seed: Seed, emit: (event: SeedEvent) => void): void {
-  const { seed: facts, machines } = seed.status()
-  if (facts.bytesSent === lastSent) return
-  lastSent = facts.bytesSent
+  const { bytesSent } = seed
+  if (bytesSent === lastSent) return
+  lastSent = bytesSent
+  const { machines } = seed.status()
   const agents = machines.filter(machine => machine.state !== 'gone').length
-  emit({ event: 'progress', seconds: secondsUp(), bytesSent: facts.bytesSent, agents })
+  emit({ event: 'progress', seconds: secondsUp(), bytesSent, agents })
 }
 
 function sayToPeople(event: SeedEvent): void {

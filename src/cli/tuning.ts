@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
 import { BootswarmError } from '../base/index.ts'
-import { allMechanisms, type Tuning } from '../scheduler/index.ts'
+import { defaultMechanisms, type Tuning } from '../scheduler/index.ts'
 
 // Options of `seed` and `agent` that the lab bench uses to switch the swarm's rules off, one by one.
 
@@ -22,9 +22,9 @@ export function addTuning(command: Command): Command {
 /** ERR_USAGE naming the option. */
 export function readTuning({ without = '', fallbackMs }: TuningOptions): Tuning {
   const off = without.split(',').filter(name => name !== '')
-  const unknown = off.find(name => !Object.hasOwn(allMechanisms, name))
+  const unknown = off.find(name => !Object.hasOwn(defaultMechanisms, name))
   if (unknown !== undefined) {
-    const known = Object.keys(allMechanisms).join(', ')
+    const known = Object.keys(defaultMechanisms).join(', ')
     throw new BootswarmError('ERR_USAGE', `--without ${unknown} is none of ${known}`)
   }
   const mechanisms = Object.fromEntries(off.map(name => [name, false]))

@@ -1,3 +1,5 @@
+import type { CompletionFigures } from '../base/index.ts'
+
 /** What `bootswarm status --json` prints and the seed's HTTP API answers; one object. */
 export interface SeedStatus {
   readonly seed: {
@@ -38,18 +40,9 @@ export interface MachineStatus {
 }
 
 /** A signed completion report, as the seed has checked it. */
-export interface CompletionStatus {
+export interface CompletionStatus extends CompletionFigures {
   /** CID of the image that was complete. */
   readonly image: string
-  /** Read from the disk, compared with the image, and the same. */
-  readonly verifiedBytes: number
-  readonly machineWrittenBytes: number
-  readonly unverifiableBytes: number
-  /** From the start of the agent that completed the disk; its bytes, too. */
-  readonly seconds: number
-  readonly bytesFromSeed: number
-  readonly bytesFromPeers: number
-  readonly bytesLocal: number
   /** Time of day at the seed when it came. */
   readonly receivedMs: number
 }

@@ -22,6 +22,11 @@ export class MachineIo {
     }
   }
 
+  /** The machine was answered at once. */
+  touched(): void {
+    this.#lastAt = this.#clock.now()
+  }
+
   /** For how long the disk has owed the machine an answer, in ms; 0 when it owes none. */
   get waitingMs(): number {
     for (const { at } of this.#startedAt) return this.#clock.now() - at

@@ -45,6 +45,15 @@ export class BlockReader {
     }
   }
 
+  /** What is here and in memory is read at once; false for anything else. */
+  readNow(offset: number, into: Buffer): boolean {
+    const { states, target, io } = this.#parts
+    const range = { offset, length: into.length }
+    if (!states.holdsData(blocksOf(range)) || target.readNow?.(offset, into) !== true) return false
+    io.touched()
+    return true
+  }
+
   /** Resolves when the whole range can be read without waiting. */
   async arrival(range: ByteRange, signal: AbortSignal | undefined): Promise<void> {
     for (let absent = this.#absentParts(range); absent.length > 0;) {

@@ -4,6 +4,7 @@ import { Bitmap } from './bitmap.ts'
 import type { ImageLayout, Snapshot } from './format.ts'
 import type { JournalRecord } from './journal-format.ts'
 import { blockStates, masks, PresenceMap } from './presence-map.ts'
+import type { BlockRun } from './presence-map.ts'
 
 /** What of the records of an earlier run is true. */
 export interface KnownStates {
@@ -105,6 +106,18 @@ export class ChunkStates {
    */
   mayHideWrites(position: number): boolean {
     return this.#crashed && this.touched.has(position)
+  }
+
+  /** All of it is on the target, and none of it is known to be zeros. */
+  holdsData({ block, count }: BlockRun): boolean {
+    const { map, zero } = this
+    if (!map.any(block, count, masks.unwritten)) return true
+    if (map.any(block, count, masks.missing)) return false
+    const last = Math.floor((block + count - 1) / map.blocksPerChunk)
+    for (let at = Math.floor(block / map.blocksPerChunk); at <= last; at++) {
+      if (zero.has(at)) return false
+    }
+    return true
   }
 
   /** Whatever is not the machine's reads as zeros. */

@@ -28,3 +28,10 @@ export function requireComplete(isComplete: boolean, overlayBytes: number): void
     `the disk cannot be handed over: ${overlayBytes} bytes of discarded writes live in the agent; put a dm-snapshot over it instead`
   )
 }
+
+export function wrongLength(position: number, expected: number, actual: number): BootswarmError {
+  return new BootswarmError(
+    'ERR_INTERNAL',
+    `chunk ${position} has ${expected} bytes, ${actual} came`
+  )
+}

@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { nextDataExtent, punchHole, readCached } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
+import { WriteThread } from './write-thread.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -12,6 +13,8 @@ export interface Storage {
   readonly size: number
   /** `into`, of that length, may be used for the answer instead of a new buffer. */
   read(offset: number, length: number, into?: Buffer): Promise<Buffer>
+  /** Reads all of `into` if that needs no waiting for a disk; if false, what it holds is not said. */
+  readNow?(offset: number, into: Buffer): boolean
   write(offset: number, data: Uint8Array): Promise<void>
   /** Makes a range read as zeros. */
   zero(offset: number, length: number): Promise<void>
@@ -32,6 +35,9 @@ const write = promisify(fs.write)
 const cachedReadBytesMax = 1024 * 1024
 const zeroPieceBytes = 1024 * 1024
 const zeros = Buffer.alloc(zeroPieceBytes)
+
+// One for the process: there is one target in it, and its side files.
+const thread = new WriteThread()
 
 /** A file that is open for reading and writing. */
 export class FileStorage implements Storage {
@@ -76,18 +82,14 @@ export class FileStorage implements Storage {
     return bytes
   }
 
+  readNow(offset: number, into: Buffer): boolean {
+    return readCached(this.#fd, into, offset) === into.length
+  }
+
   async write(offset: number, data: Uint8Array): Promise<void> {
     try {
-      for (let done = 0; done < data.length;) {
-        const { bytesWritten } = await write(
-          this.#fd,
-          data,
-          done,
-          data.length - done,
-          offset + done
-        )
-        done += bytesWritten
-      }
+      const together = thread.write(this.#fd, offset, data)
+      await (together ?? this.#writeAlone(offset, data))
     } catch (error) {
       throw diskError(this.#path, 'write', error)
     } finally {
@@ -104,6 +106,13 @@ export class FileStorage implements Storage {
 
   async trim(offset: number, length: number): Promise<void> {
     if (await punchHole(this.#fd, offset, length)) this.#file.landed()
+  }
+
+  async #writeAlone(offset: number, data: Uint8Array): Promise<void> {
+    for (let done = 0; done < data.length;) {
+      const { bytesWritten } = await write(this.#fd, data, done, data.length - done, offset + done)
+      done += bytesWritten
+    }
   }
 
   async #zeroPiece(offset: number, length: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { BootswarmError, limits, systemTimers } from '../base/index.ts'
+import { limits, systemTimers } from '../base/index.ts'
 import type { BlockDevice, Extent, Frame } from '../base/index.ts'
 import { encodeFrame } from '../image/index.ts'
 import { AsideArea } from './aside.ts'
@@ -14,7 +14,7 @@ import { extentsOf } from './extents.ts'
 import type { HiddenWritesParts } from './hidden-writes.ts'
 import { MachineWrites } from './machine-writes.ts'
 import { openTarget, peekTarget, type PeekResult } from './opening.ts'
-import { notOurs, requireComplete, stopped } from './disk-errors.ts'
+import { notOurs, requireComplete, stopped, wrongLength } from './disk-errors.ts'
 import { Overlay } from './overlay.ts'
 import { Recorder } from './recorder.ts'
 import { recover } from './recovery.ts'
@@ -154,6 +154,11 @@ export class TargetDisk implements BlockDevice {
     return this.#run(() => this.#reader.read({ offset, length }, signal, into))
   }
 
+  readNow(offset: number, into: Buffer): boolean {
+    if (this.#closed !== undefined || this.#handedOver) return false
+    return this.#reader.readNow(offset, into)
+  }
+
   /**
    * Waits for a missing block only where it writes part of one. ERR_DISK_IO, ERR_DISK_FULL, and
    * ERR_HAND_OVER once the disk is the machine's own.
@@ -195,10 +200,7 @@ export class TargetDisk implements BlockDevice {
    */
   place(position: number, plain: Uint8Array, frame?: Frame): Promise<boolean> {
     const length = this.#states.lengthOf(position)
-    if (plain.length !== length) {
-      const message = `chunk ${position} has ${length} bytes, ${plain.length} came`
-      return Promise.reject(new BootswarmError('ERR_INTERNAL', message))
-    }
+    if (plain.length !== length) return Promise.reject(wrongLength(position, length, plain.length))
     return this.#change(async () => {
       await this.#pace.turn(length, this.#closing.signal, () => this.#demand.isAwaited(position))
       return this.#writer.place(position, plain, frame)

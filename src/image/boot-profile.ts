@@ -1,14 +1,21 @@
 import { encode } from '@ipld/dag-cbor'
-import { BootswarmError, limits, sign, verifySignature } from '../base/index.ts'
+import { limits } from '../base/index.ts'
 import type { ChunkId, SigningKey } from '../base/index.ts'
-import { decodeObject, formatVersionError } from './format.ts'
+import { decodeObject } from './format.ts'
 import { idOfLink, linkTo } from './ids.ts'
+import { openEnvelope, signEnvelope, type EnvelopeKind } from './signed-envelope.ts'
 
 // In which order a boot first touches chunks: as machines report it, and as the lab signs what came of
 // several reports (docs/boot-profile.md).
 
 export const profileVersion = 1
-const profilePurpose = 'boot profile'
+const kind: EnvelopeKind = {
+  purpose: 'boot profile',
+  what: 'a boot profile',
+  version: profileVersion,
+  bytesMax: limits.profileBytesMax,
+  untrustedCode: 'ERR_PROFILE_UNTRUSTED'
+}
 const stepBytes = 8
 const u32Max = 0xffff_ffff
 
@@ -78,9 +85,7 @@ export function mergeBoots(boots: readonly (readonly BootStep[])[]): BootStep[] 
 
 /** A dag-cbor envelope as a release's, under a purpose of its own. */
 export function signProfile(key: SigningKey, profile: BootProfile): Uint8Array {
-  const payload = encodePayload(profile)
-  const signature = sign(key, profilePurpose, payload)
-  return new Uint8Array(encode({ version: profileVersion, payload, signature }))
+  return signEnvelope(key, kind, encodePayload(profile))
 }
 
 /**
@@ -88,24 +93,7 @@ export function signProfile(key: SigningKey, profile: BootProfile): Uint8Array {
  * it is well formed, ERR_FORMAT_VERSION if it speaks another version.
  */
 export function openProfile(labKey: Uint8Array, bytes: Uint8Array): BootProfile {
-  const envelope = bytes.length > limits.profileBytesMax ? undefined : decodeObject(bytes)
-  if (envelope === undefined) throw untrusted('it is malformed')
-  const { version, payload, signature } = envelope
-  if (Number.isInteger(version) && version !== profileVersion) {
-    throw formatVersionError('a boot profile', Number(version), profileVersion)
-  }
-  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
-    throw untrusted('it is malformed')
-  }
-  // The envelope itself is not signed: without this, one profile could have many forms.
-  const canonical = encode({ version: profileVersion, payload, signature })
-  if (!Buffer.from(canonical).equals(bytes)) throw untrusted('it is malformed')
-  if (!verifySignature(labKey, profilePurpose, payload, signature)) {
-    throw untrusted("it is not signed by this lab's key")
-  }
-  const profile = decodePayload(payload)
-  if (profile === undefined) throw untrusted('what was signed is malformed')
-  return profile
+  return openEnvelope(labKey, kind, bytes, decodePayload)
 }
 
 function encodePayload({ imageId, reports, steps }: BootProfile): Uint8Array {
@@ -127,8 +115,4 @@ function median(values: readonly number[]): number {
   const middle = Math.floor(sorted.length / 2)
   const upper = sorted[middle] ?? 0
   return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2
-}
-
-function untrusted(reason: string): BootswarmError {
-  return new BootswarmError('ERR_PROFILE_UNTRUSTED', `a boot profile cannot be trusted: ${reason}`)
 }

@@ -1,5 +1,7 @@
-import { open } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
 import type { ErrorCode } from '../base/index.ts'
 
@@ -32,6 +34,30 @@ export async function syncDirectory(path: string): Promise<void> {
     await handle.sync()
   } finally {
     await handle.close()
+  }
+}
+
+/** A name beside a file's for what is to become the file; of nobody else's writing. */
+export function partialPathOf(path: string): string {
+  return `${path}.partial-${randomBytes(6).toString('hex')}`
+}
+
+/** The file has either its old content or the new, whenever the machine stops. */
+export async function replaceFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  const partialPath = partialPathOf(path)
+  try {
+    const handle = await open(partialPath, 'wx', mode)
+    try {
+      await handle.writeFile(bytes)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(partialPath, path)
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    await rm(partialPath, { force: true })
+    throw fileError(error, path)
   }
 }
 

@@ -14,8 +14,9 @@ export { diffManifests } from './diff.ts'
 export type { ImageDiff } from './diff.ts'
 export { exportImage } from './export.ts'
 export type { ExportOptions } from './export.ts'
-export { fileError, syncDirectory, writeFully } from './files.ts'
+export { fileError, partialPathOf, replaceFile, syncDirectory, writeFully } from './files.ts'
 export {
+  decodeObject,
   decodePage,
   decodeRoot,
   encodePage,

@@ -1,11 +1,18 @@
 import { encode } from '@ipld/dag-cbor'
-import { BootswarmError, limits, sign, verifySignature } from '../base/index.ts'
+import { BootswarmError, limits } from '../base/index.ts'
 import type { ChunkId, SigningKey } from '../base/index.ts'
-import { decodeObject, formatVersionError } from './format.ts'
+import { decodeObject } from './format.ts'
 import { idOfCidText, idOfLink, linkTo } from './ids.ts'
+import { openEnvelope, signEnvelope, type EnvelopeKind } from './signed-envelope.ts'
 
 export const releaseVersion = 1
-const releasePurpose = 'release'
+const kind: EnvelopeKind = {
+  purpose: 'release',
+  what: 'a release',
+  version: releaseVersion,
+  bytesMax: limits.releaseBytesMax,
+  untrustedCode: 'ERR_RELEASE_UNTRUSTED'
+}
 
 /** What a lab's key says about a name: `name:tag` is that image. */
 export interface Release {
@@ -41,9 +48,7 @@ export function parseImageName(text: string): ImageName {
 
 /** Signed bytes of a release: a dag-cbor envelope (docs/image-format.md). */
 export function signRelease(key: SigningKey, release: Release): Uint8Array {
-  const payload = encodePayload(release)
-  const signature = sign(key, releasePurpose, payload)
-  return new Uint8Array(encode({ version: releaseVersion, payload, signature }))
+  return signEnvelope(key, kind, encodePayload(release))
 }
 
 /**
@@ -51,25 +56,7 @@ export function signRelease(key: SigningKey, release: Release): Uint8Array {
  * and it is well formed, ERR_FORMAT_VERSION if it speaks another version.
  */
 export function openRelease(labKey: Uint8Array, bytes: Uint8Array): Release {
-  if (bytes.length > limits.releaseBytesMax) throw untrusted('it is too long')
-  const envelope = decodeObject(bytes)
-  if (envelope === undefined) throw untrusted('it is malformed')
-  const { version, payload, signature } = envelope
-  if (Number.isInteger(version) && version !== releaseVersion) {
-    throw formatVersionError('a release', Number(version), releaseVersion)
-  }
-  if (!(payload instanceof Uint8Array) || !(signature instanceof Uint8Array)) {
-    throw untrusted('it is malformed')
-  }
-  // The envelope itself is not signed: without this, one release could have many forms.
-  const canonical = encode({ version: releaseVersion, payload, signature })
-  if (!Buffer.from(canonical).equals(bytes)) throw untrusted('it is malformed')
-  if (!verifySignature(labKey, releasePurpose, payload, signature)) {
-    throw untrusted("it is not signed by this lab's key")
-  }
-  const release = decodePayload(payload)
-  if (release === undefined) throw untrusted('what was signed is malformed')
-  return release
+  return openEnvelope(labKey, kind, bytes, decodePayload)
 }
 
 function encodePayload({ name, tag, imageId, serial, createdMs }: Release): Uint8Array {
@@ -94,8 +81,4 @@ function isWord(value: unknown): value is string {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-}
-
-function untrusted(reason: string): BootswarmError {
-  return new BootswarmError('ERR_RELEASE_UNTRUSTED', `a release cannot be trusted: ${reason}`)
 }

@@ -1,28 +1,5 @@
-import { Worker } from 'node:worker_threads'
 import { BootswarmError, limits, type ChunkId, type Frame } from '../base/index.ts'
-import { decodingParams } from './frames.ts'
-
-export interface VerifyJob {
-  readonly job: number
-  /** The number of the memory that it is in, which was shared before. */
-  readonly memory: number
-  readonly isPlain: boolean
-  readonly frameLength: number
-  readonly plainLength: number
-  readonly plainOffset: number
-}
-
-export type VerifyMessage =
-  | VerifyJob
-  | { readonly memory: number; readonly shared: SharedArrayBuffer }
-  | { readonly forget: number }
-
-export interface VerifyAnswer {
-  readonly job: number
-  /** What the plain bytes hash to; absent when they could not be had. */
-  readonly id?: ChunkId
-  readonly failure?: string
-}
+import { VerifyThread } from './verify-thread.ts'
 
 /** A frame that is coming in, in memory that goes back to the pool with `release`. */
 export interface IncomingFrame {
@@ -30,13 +7,6 @@ export interface IncomingFrame {
   readonly frame: Frame
   readonly memory: SharedArrayBuffer
   readonly plainOffset: number
-}
-
-interface Pending {
-  readonly id: ChunkId
-  readonly incoming: IncomingFrame
-  readonly resolve: (plain: Uint8Array) => void
-  readonly reject: (error: Error) => void
 }
 
 /** Smaller memory is not worth telling apart. */
@@ -48,9 +18,7 @@ const capacityMin = 64 * 1024
  * every chunk, and half of an agent's processor time went into collecting them.
  */
 export class Verifier {
-  #worker: Worker | undefined
-  #pending = new Map<number, Pending>()
-  #next = 1
+  #thread: VerifyThread | undefined
   /** Memory that nobody uses, by how much it holds on each side. */
   #free = new Map<number, SharedArrayBuffer[]>()
   #freeBytes = 0
@@ -68,24 +36,19 @@ export class Verifier {
   }
 
   /** The plain bytes, which hash to `id`; ERR_CHUNK_CORRUPT. */
-  verify(id: ChunkId, incoming: IncomingFrame): Promise<Uint8Array> {
+  async verify(id: ChunkId, incoming: IncomingFrame): Promise<Uint8Array> {
     const { encoding, plainLength, bytes } = incoming.frame
-    const { memory, plainOffset } = incoming
-    const job = this.#next++
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
-    this.#pending.set(job, { id, incoming, resolve, reject })
-    const worker = this.#running()
-    // Only what it is asked for keeps the process alive.
-    worker.ref()
-    worker.postMessage({
-      job,
-      memory: this.#numberOf(memory, worker),
+    const thread = this.#running()
+    const { isIntact, failure } = await thread.run({
+      id,
+      memory: this.#numberOf(incoming.memory, thread),
       isPlain: encoding === 'plain',
       frameLength: bytes.length,
       plainLength,
-      plainOffset
-    } satisfies VerifyJob)
-    return promise
+      plainOffset: incoming.plainOffset
+    })
+    if (!isIntact) throw corrupt(id, failure ?? 'its bytes hash to something else')
+    return plainOf(incoming)
   }
 
   release({ memory }: IncomingFrame): void {
@@ -95,11 +58,13 @@ export class Verifier {
       return
     }
     this.#freeBytes += memory.byteLength
-    this.#free.set(capacity, [...(this.#free.get(capacity) ?? []), memory])
+    const free = this.#free.get(capacity)
+    if (free === undefined) this.#free.set(capacity, [memory])
+    else free.push(memory)
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate()
+    await this.#thread?.close()
   }
 
   #take(capacity: number): SharedArrayBuffer {
@@ -109,12 +74,12 @@ export class Verifier {
     return memory
   }
 
-  #numberOf(memory: SharedArrayBuffer, worker: Worker): number {
+  #numberOf(memory: SharedArrayBuffer, thread: VerifyThread): number {
     const known = this.#shared.get(memory)
     if (known !== undefined) return known
     const number = this.#nextMemory++
     this.#shared.set(memory, number)
-    worker.postMessage({ memory: number, shared: memory } satisfies VerifyMessage)
+    thread.tell({ memory: number, shared: memory })
     return number
   }
 
@@ -122,34 +87,15 @@ export class Verifier {
     const number = this.#shared.get(memory)
     if (number === undefined) return
     this.#shared.delete(memory)
-    this.#worker?.postMessage({ forget: number } satisfies VerifyMessage)
+    this.#thread?.tell({ forget: number })
   }
 
-  #running(): Worker {
-    if (this.#worker !== undefined) return this.#worker
-    const worker = new Worker(new URL('./verify-worker.js', import.meta.url), {
-      workerData: { params: decodingParams }
-    })
-    worker.on('message', (answer: VerifyAnswer) => this.#settle(answer))
-    worker.on('error', cause => {
-      const error = new BootswarmError('ERR_INTERNAL', `the verifying thread: ${cause}`, { cause })
-      for (const { reject } of this.#pending.values()) reject(error)
-      this.#pending.clear()
+  #running(): VerifyThread {
+    this.#thread ??= new VerifyThread(() => {
       this.#shared.clear()
-      this.#worker = undefined
+      this.#thread = undefined
     })
-    this.#worker = worker
-    return worker
-  }
-
-  #settle({ job, id, failure }: VerifyAnswer): void {
-    const pending = this.#pending.get(job)
-    if (pending === undefined) return
-    this.#pending.delete(job)
-    if (this.#pending.size === 0) this.#worker?.unref()
-    const { incoming, resolve, reject } = pending
-    if (id === pending.id) resolve(plainOf(incoming))
-    else reject(corrupt(pending.id, failure ?? 'its bytes hash to something else'))
+    return this.#thread
   }
 }
 

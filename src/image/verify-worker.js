@@ -1,16 +1,21 @@
 // @ts-check
-// The other side of verifier.ts: decodes and hashes, one frame after the other, in memory that both
-// sides see. It is told lengths and trusts none of the bytes. Plain JavaScript without imports of
+// The other side of verify-thread.ts: decodes and hashes, one frame after the other, in memory that both
+// sides see; it waits for them there, and not in its event loop. It is told lengths and trusts none of the bytes. Plain JavaScript without imports of
 // ours: a thread that strips types first takes 25 MB more, and an agent has 200 MB in all.
 import { hash } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { constants, createZstdDecompress } from 'node:zlib'
 
-/** @typedef {import('./verifier.ts').VerifyJob} VerifyJob */
-/** @typedef {import('./verifier.ts').VerifyAnswer} VerifyAnswer */
-/** @typedef {import('./verifier.ts').VerifyMessage} VerifyMessage */
+/** @typedef {import('./verify-thread.ts').VerifyMessage} VerifyMessage */
+
+if (parentPort === null) throw new Error('this is a thread of verify-thread.ts')
+const port = parentPort
+/** @type {import('./verify-thread.ts').VerifyWorkerData} */
+const { params, ring, layout, outcomes } = workerData
+const words = new Int32Array(ring)
+const ringBytes = Buffer.from(ring)
 
 // One decoder for all frames, writing where the plain bytes belong. zstdDecompressSync makes a decoder
 // and a buffer a frame, all of it garbage at once: that cost three times as much as decoding. What is
@@ -23,7 +28,7 @@ const beyond = new Uint8Array(64)
 let failure = ''
 
 function newDecoder() {
-  const engine = /** @type {any} */ (createZstdDecompress({ params: workerData.params }))
+  const engine = /** @type {any} */ (createZstdDecompress({ params }))
   const { _handle, _writeState } = engine
   _handle.onerror = (/** @type {string} */ message) => {
     failure = message
@@ -50,13 +55,18 @@ function forget(memory) {
   collect()
 }
 
-/** @param {VerifyJob} job */
-function decode({ memory, isPlain, frameLength, plainLength, plainOffset }) {
-  const shared = memories.get(memory)
+/**
+ * @param {number} at where its slot begins
+ * @returns {Uint8Array}
+ */
+function decode(at) {
+  const shared = memories.get(words[at + layout.memory] ?? 0)
   if (shared === undefined) throw new Error('its memory is not known')
+  const frameLength = words[at + layout.frameLength] ?? 0
+  const plainLength = words[at + layout.plainLength] ?? 0
   const frame = new Uint8Array(shared, 0, frameLength)
-  if (isPlain) return frame
-  const plain = new Uint8Array(shared, plainOffset, plainLength)
+  if (words[at + layout.isPlain] === 1) return frame
+  const plain = new Uint8Array(shared, words[at + layout.plainOffset], plainLength)
   failure = ''
   decoder.reset()
   decoder.writeSync(constants.ZSTD_e_end, frame, 0, frameLength, plain, 0, plainLength)
@@ -71,22 +81,45 @@ function decode({ memory, isPlain, frameLength, plainLength, plainOffset }) {
   return plain
 }
 
-/**
- * @param {VerifyJob} job
- * @returns {VerifyAnswer}
- */
-function answer(job) {
+/** @param {number} at where its slot begins */
+function verify(at) {
   try {
-    return { job: job.job, id: hash('sha256', decode(job), 'hex') }
+    const digest = hash('sha256', decode(at), 'buffer')
+    const from = 4 * (at + layout.digest)
+    const isSame = digest.compare(ringBytes, from, from + digest.length) === 0
+    words[at + layout.outcome] = isSame ? outcomes.matches : outcomes.differs
   } catch (error) {
     // What is left in a decoder that failed could spoil the next frame.
     ;({ decoder, left } = newDecoder())
-    return { job: job.job, failure: error instanceof Error ? error.message : String(error) }
+    const text = error instanceof Error ? error.message : String(error)
+    const from = 4 * (at + layout.failure)
+    words[at + layout.failureBytes] = ringBytes.write(text, from, layout.failureBytesMax)
+    words[at + layout.outcome] = outcomes.failed
   }
 }
 
-parentPort?.on('message', (/** @type {VerifyMessage} */ message) => {
-  if ('shared' in message) memories.set(message.memory, message.shared)
-  else if ('forget' in message) forget(message.forget)
-  else parentPort?.postMessage(answer(message))
-})
+function readMessages() {
+  for (;;) {
+    const received = receiveMessageOnPort(port)
+    if (received === undefined) return
+    /** @type {VerifyMessage} */
+    const message = received.message
+    if ('shared' in message) memories.set(message.memory, message.shared)
+    else forget(message.forget)
+  }
+}
+
+for (let done = 0; ;) {
+  const wakes = Atomics.load(words, layout.wakes)
+  readMessages()
+  while (done !== Atomics.load(words, layout.posted)) {
+    // A job may have been posted since with memory that was shared just before it.
+    const at = layout.firstSlot + (done & (layout.slots - 1)) * layout.slotWords
+    if (!memories.has(words[at + layout.memory] ?? 0)) readMessages()
+    verify(at)
+    done = (done + 1) | 0
+    Atomics.store(words, layout.done, done)
+    if (Atomics.exchange(words, layout.called, 1) === 0) port.postMessage(null)
+  }
+  Atomics.wait(words, layout.wakes, wakes)
+}

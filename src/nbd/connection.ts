@@ -196,6 +196,7 @@ export class Connection {
     this.#phase = 'over'
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#socket.destroy(), this.#options.limits.nbdCloseMs)
+    this.#transmission?.sendReplies()
     this.#socket.resume()
     this.#socket.end()
   }

@@ -2,9 +2,11 @@ import { BootswarmError, type BlockDevice } from '../base/index.ts'
 
 /**
  * A device whose reads wait no longer than `timeoutMs`, for those who would rather have an error than
- * a disk that stands still. Rejects with ERR_READ_TIMEOUT, which a client sees as EIO.
+ * a disk that stands still. Rejects with ERR_READ_TIMEOUT, which a client sees as EIO. Without a
+ * time-out, the device as it is.
  */
-export function withReadTimeout(device: BlockDevice, timeoutMs: number): BlockDevice {
+export function withReadTimeout(device: BlockDevice, timeoutMs: number | undefined): BlockDevice {
+  if (timeoutMs === undefined) return device
   const limited = async <T>(
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>
@@ -21,6 +23,7 @@ export function withReadTimeout(device: BlockDevice, timeoutMs: number): BlockDe
     size: device.size,
     read: (offset, length, signal, into) =>
       limited(signal, both => device.read(offset, length, both, into)),
+    ...(device.readNow && { readNow: device.readNow.bind(device) }),
     write: (offset, data) => device.write(offset, data),
     flush: () => device.flush(),
     ...(device.extents && { extents: device.extents.bind(device) }),

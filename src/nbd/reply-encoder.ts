@@ -35,6 +35,12 @@ export function encodeReply(style: HeaderStyle, request: Request, reply: Reply):
   return [mayBeSimple ? encodeSimpleReply(reply.error, request.cookie) : encodeNone(chunk(true))]
 }
 
+/** What stands before the bytes of a READ that are sent in one piece. */
+export function encodeReadHeader(style: HeaderStyle, request: Request): Buffer {
+  if (style === 'simple') return encodeSimpleReply(replyErrors.NONE, request.cookie)
+  return encodeDataHeader({ style, request, done: true }, request.offset, request.length)
+}
+
 function simpleReply({ cookie }: Request, { error, content = [] }: Reply): Uint8Array[] {
   const header = encodeSimpleReply(error, cookie)
   if (error !== replyErrors.NONE) return [header]

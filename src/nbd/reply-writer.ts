@@ -1,29 +1,139 @@
 import type { Socket } from 'node:net'
+import type { BufferPool } from './buffer-pool.ts'
+
+/** Replies of one turn are gathered in pieces of this size. */
+const batchBytes = 128 * 1024
+/** A larger reply is not copied among others: its payload is handed to the socket as it is. */
+const gatheredBytesMax = 64 * 1024 + 64
+
+interface Batch {
+  readonly bytes: Buffer
+  used: number
+  /** What the requests hold whose replies are in it. */
+  heldBytes: number
+}
 
 /**
- * Writes replies to a client. Those that become ready in one turn of the event loop leave in one
- * system call; payloads are handed to the socket as they are.
+ * Writes replies to a client. Small ones that become ready in one turn of the event loop are gathered
+ * and leave in one system call; what the kernel has not taken is counted.
  */
 export class ReplyWriter {
   readonly #socket: Socket
+  readonly #pool: BufferPool
+  readonly #onTaken: (heldBytes: number) => void
+  #batch: Batch | undefined
+  #leavesSoon = false
   #corked = false
+  #unsentWrites = 0
+  #unsentBytes = 0
+  /** When something was last taken, or last began to wait for that; undefined if nothing waits. */
+  #waitingSince: number | undefined
 
-  constructor(socket: Socket) {
+  /** `onTaken` hears of what replies held when the kernel has them, or when nobody will ever have them. */
+  constructor(socket: Socket, pool: BufferPool, onTaken: (heldBytes: number) => void) {
     this.#socket = socket
+    this.#pool = pool
+    this.#onTaken = onTaken
   }
 
-  /** `taken` is called when the kernel has the bytes, or when nobody will ever have them. */
-  send(pieces: readonly Uint8Array[], taken?: () => void): void {
-    if (this.#socket.destroyed) {
-      taken?.()
+  /** Memory of what was written and not taken. */
+  get unsentBytes(): number {
+    return this.#unsentBytes
+  }
+
+  /** For how long the client has taken nothing of what waits for it, in ms. */
+  stuckMs(now: number): number {
+    return this.#waitingSince === undefined ? 0 : now - this.#waitingSince
+  }
+
+  /** Room for a reply among those that leave next, undefined where it is too large; `fill` makes it one. */
+  place(bytes: number): Buffer | undefined {
+    if (bytes > gatheredBytesMax) return undefined
+    if (this.#batch !== undefined && this.#batch.used + bytes > batchBytes) this.flush()
+    const batch = (this.#batch ??= {
+      bytes: this.#pool.take(batchBytes),
+      used: 0,
+      heldBytes: 0
+    })
+    return batch.bytes.subarray(batch.used, batch.used + bytes)
+  }
+
+  /** The first `bytes` of the place that was given last are a reply now; `flush` sends it. */
+  fill(bytes: number, heldBytes: number): void {
+    if (this.#batch === undefined) return
+    this.#batch.used += bytes
+    this.#batch.heldBytes += heldBytes
+  }
+
+  /**
+   * Sends a reply at the end of the turn. A payload that is handed to the socket as it is must not
+   * change until `taken`, which is called with `onTaken`.
+   */
+  send(pieces: readonly Uint8Array[], heldBytes = 0, taken?: () => void): void {
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const place = taken === undefined ? this.place(length) : undefined
+    if (place === undefined) {
+      // What was ready before it leaves before it.
+      this.flush()
+      this.#write(pieces, Math.max(length, heldBytes), () => {
+        taken?.()
+        this.#onTaken(heldBytes)
+      })
       return
     }
-    this.#cork()
-    const last = pieces.length - 1
-    for (const [index, piece] of pieces.entries()) {
-      if (index === last && taken !== undefined) this.#socket.write(piece, taken)
-      else this.#socket.write(piece)
+    let at = 0
+    for (const piece of pieces) {
+      place.set(piece, at)
+      at += piece.length
     }
+    this.fill(length, heldBytes)
+    this.#leaveSoon()
+  }
+
+  /** Sends what was gathered. */
+  flush(): void {
+    const batch = this.#batch
+    if (batch === undefined) return
+    this.#batch = undefined
+    if (batch.used === 0) {
+      this.#pool.giveBack(batch.bytes)
+      return
+    }
+    this.#write([batch.bytes.subarray(0, batch.used)], batchBytes, () => {
+      this.#pool.giveBack(batch.bytes)
+      this.#onTaken(batch.heldBytes)
+    })
+  }
+
+  #write(pieces: readonly Uint8Array[], bytes: number, taken: () => void): void {
+    const socket = this.#socket
+    if (socket.destroyed) {
+      process.nextTick(taken)
+      return
+    }
+    this.#unsentWrites++
+    this.#unsentBytes += bytes
+    this.#waitingSince ??= performance.now()
+    if (pieces.length > 1) this.#cork()
+    const last = pieces.length - 1
+    const done = (): void => {
+      this.#unsentBytes -= bytes
+      this.#waitingSince = --this.#unsentWrites === 0 ? undefined : performance.now()
+      taken()
+    }
+    for (const [index, piece] of pieces.entries()) {
+      if (index === last) socket.write(piece, done)
+      else socket.write(piece)
+    }
+  }
+
+  #leaveSoon(): void {
+    if (this.#leavesSoon) return
+    this.#leavesSoon = true
+    setImmediate(() => {
+      this.#leavesSoon = false
+      this.flush()
+    })
   }
 
   #cork(): void {

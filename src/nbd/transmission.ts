@@ -5,12 +5,14 @@ import type { ByteQueue } from './byte-queue.ts'
 import type { NbdExport, Terms } from './exports.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { NbdLimits } from './nbd-limits.ts'
-import { encodeReply } from './reply-encoder.ts'
+import { encodeReadHeader, encodeReply } from './reply-encoder.ts'
 import { ReplyWriter } from './reply-writer.ts'
 import { handleRequest, type Reply } from './request-handler.ts'
 import { RequestParser, type RequestStep } from './request-parser.ts'
 import { bytesHeldFor } from './request-rules.ts'
 import { commands, nameOf, replyErrors, type Request } from './wire.ts'
+
+type Ending = Extract<RequestStep, { kind: 'disconnect' | 'violation' }>
 
 export interface TransmissionInit {
   readonly socket: Socket
@@ -26,8 +28,8 @@ export interface TransmissionInit {
   onProgress(): void
 }
 
-/** Requests of this size are begun one a turn of the event loop. */
-const largeBytes = 256 * 1024
+/** When reads of so many bytes have been begun, everybody else has a turn of the event loop. */
+const turnBytes = 256 * 1024
 
 /**
  * One client's requests, from their bytes to their replies. It bounds what the client can make the
@@ -43,13 +45,15 @@ export class Transmission {
   readonly #pending = new Set<Request>()
   /** Of requests under way, and of replies that the kernel has not taken. */
   #heldBytes = 0
-  /** When a reply was last taken, or last began to wait for that; undefined if none waits. */
-  #waitingSince: number | undefined
-  #unsentReplies = 0
-  #unsentBytes = 0
   #stopping = false
   /** The next request has to wait for replies to be made or taken. */
   #blocked = false
+  /** Replies were made in the turn in which their requests came. */
+  #answeredNow = false
+  /** Of reads, since the last rest. */
+  #turnBytes = 0
+  /** Until the next turn of the event loop no request is begun. */
+  #resting = false
   #deviceFailed = false
 
   constructor(init: TransmissionInit) {
@@ -57,7 +61,7 @@ export class Transmission {
     const { target, terms, limits, pool, socket } = init
     const bounds = { ...terms, size: target.device.size, readOnly: target.readOnly }
     this.#parser = new RequestParser(bounds, limits, pool)
-    this.#writer = new ReplyWriter(socket)
+    this.#writer = new ReplyWriter(socket, pool, this.#onTaken)
   }
 
   get blocked(): boolean {
@@ -70,14 +74,25 @@ export class Transmission {
 
   /** For how long the client has taken nothing of what waits for it, in ms. */
   stuckMs(now: number): number {
-    return this.#waitingSince === undefined ? 0 : now - this.#waitingSince
+    return this.#writer.stuckMs(now)
   }
 
   /** Begins what the bytes ask for; what it returns ends the connection. */
-  advance(
-    bytes: ByteQueue
-  ): Extract<RequestStep, { kind: 'disconnect' | 'violation' }> | undefined {
+  advance(bytes: ByteQueue): Ending | undefined {
+    if (this.#resting) return undefined
     this.#blocked = false
+    const ending = this.#begin(bytes)
+    if (this.#answeredNow) this.sendReplies()
+    return ending
+  }
+
+  /** Sends what is ready; otherwise it leaves at the end of the turn. */
+  sendReplies(): void {
+    this.#answeredNow = false
+    this.#writer.flush()
+  }
+
+  #begin(bytes: ByteQueue): Ending | undefined {
     for (;;) {
       const step = this.#parser.next(bytes, this.#admit)
       switch (step?.kind) {
@@ -85,8 +100,7 @@ export class Transmission {
           return undefined
         case 'run':
           this.#run(step.request, step.payload)
-          if (step.request.command === commands.READ && step.request.length >= largeBytes)
-            return this.#continueLater()
+          if (this.#hasHadItsTurn(step.request)) return this.#rest()
           break
         case 'refuse':
           this.#refuse(step)
@@ -98,13 +112,23 @@ export class Transmission {
     }
   }
 
+  #hasHadItsTurn({ command, length }: Request): boolean {
+    if (command === commands.READ) this.#turnBytes += length
+    return this.#turnBytes >= turnBytes
+  }
+
   /**
-   * The reply to a large read shall be on its way before the next one is begun: made all at once,
-   * they would fill memory that the processor's caches do not hold (docs/nbd.md has the figures).
+   * What was read shall be on its way before more is: made all at once, replies would fill memory that
+   * the processor's caches do not hold (docs/nbd.md has the figures), and everybody else would wait.
    */
-  #continueLater(): undefined {
+  #rest(): undefined {
+    this.#turnBytes = 0
+    this.#resting = true
     this.#blocked = true
-    setImmediate(this.#retry)
+    setImmediate(() => {
+      this.#resting = false
+      this.#init.onProgress()
+    })
   }
 
   /** Requests that come from now on are refused: the server is closing. */
@@ -139,7 +163,7 @@ export class Transmission {
     this.#blocked =
       this.#pending.size >= limits.nbdConnectionRequestsMax ||
       (held > 0 && held + bytes > limits.nbdConnectionBytesMax) ||
-      this.#unsentBytes > limits.nbdUnsentBytesMax ||
+      this.#writer.unsentBytes > limits.nbdUnsentBytesMax ||
       !budget.take(bytes, this.#heldBytes, this.#retry)
     if (!this.#blocked) this.#heldBytes += bytes
     return !this.#blocked
@@ -150,6 +174,7 @@ export class Transmission {
       this.#send(request, { error: replyErrors.ESHUTDOWN })
       return
     }
+    if (this.#answerNow(request)) return
     const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
     const serving = { device: target.device, terms, limits, pool }
@@ -167,6 +192,22 @@ export class Transmission {
     })
   }
 
+  /** A small read of what is at hand is answered without a promise, from where it was read to. */
+  #answerNow(request: Request): boolean {
+    const { target, terms } = this.#init
+    const { command, offset, length } = request
+    if (command !== commands.READ || length === 0 || target.device.readNow === undefined)
+      return false
+    const header = encodeReadHeader(terms.style, request)
+    const place = this.#writer.place(header.length + length)
+    if (place === undefined) return false
+    if (!target.device.readNow(offset, place.subarray(header.length))) return false
+    place.set(header)
+    this.#writer.fill(place.length, length)
+    this.#answeredNow = true
+    return true
+  }
+
   #refuse({ request, error }: Extract<RequestStep, { kind: 'refuse' }>): void {
     this.#init.logger.debug('nbd request refused', {
       ...this.#describe(request),
@@ -179,25 +220,12 @@ export class Transmission {
   #send(request: Request, reply: Reply): void {
     const pieces = this.#encode(request, reply)
     const bytes = bytesHeldFor(request)
-    if (bytes === 0) {
-      this.#writer.send(pieces)
-      return
-    }
     if (reply.content === undefined) {
       this.#letGo(bytes)
       this.#writer.send(pieces)
       return
     }
-    this.#unsentReplies++
-    this.#unsentBytes += bytes
-    this.#waitingSince ??= performance.now()
-    this.#writer.send(pieces, () => {
-      this.#unsentBytes -= bytes
-      this.#waitingSince = --this.#unsentReplies === 0 ? undefined : performance.now()
-      this.#letGo(bytes)
-      this.#giveBack(reply)
-      if (this.#blocked) this.#init.onProgress()
-    })
+    this.#writer.send(pieces, bytes, () => this.#giveBack(reply))
   }
 
   #giveBack({ content = [] }: Reply): void {
@@ -209,6 +237,11 @@ export class Transmission {
     if (this.#heldBytes === 0) return
     this.#heldBytes -= bytes
     this.#init.budget.give(bytes)
+  }
+
+  readonly #onTaken = (heldBytes: number): void => {
+    this.#letGo(heldBytes)
+    if (this.#blocked) this.#init.onProgress()
   }
 
   #encode(request: Request, reply: Reply): Uint8Array[] {

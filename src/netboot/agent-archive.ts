@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
@@ -59,7 +59,11 @@ export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentA
 }
 
 const programs = { bootswarm: 'src/cli/main.ts', 'hand-over': 'bootstrap/hand-over.ts' }
-const workers = ['encode-worker.js', 'verify-worker.js']
+const workers = [
+  'src/disk/write-worker.js',
+  'src/image/encode-worker.js',
+  'src/image/verify-worker.js'
+]
 
 export function archiveName(sha256: string): string {
   return `agent-${sha256}.tar.zst`
@@ -92,8 +96,8 @@ function smallRuntime(node: Buffer, path: string): Buffer {
 }
 
 /** A worker is a file of its own, beside the module that starts it. */
-async function workerFile(name: string): Promise<ArchiveEntry> {
-  return file(`lib/${name}`, await readProjectFile(`src/image/${name}`))
+async function workerFile(path: string): Promise<ArchiveEntry> {
+  return file(`lib/${basename(path)}`, await readProjectFile(path))
 }
 
 function file(path: string, bytes: Uint8Array): ArchiveEntry {

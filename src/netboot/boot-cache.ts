@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { BootswarmError, limits, type Logger } from '../base/index.ts'
-import { fileError } from '../image/index.ts'
-import { hashInName, hashOfFile, parseBootFiles, type BootFile } from './boot-folder.ts'
+import { fileError, partialPathOf } from '../image/index.ts'
+import { hashInName, hashOfFile, manifestBytesMax, parseBootFiles } from './boot-folder.ts'
+import type { BootFile } from './boot-folder.ts'
 import { startFileServer, type FileServer } from './file-server.ts'
 
 export interface BootCacheInit {
@@ -27,7 +28,6 @@ export interface BootOffer {
 
 const filesMax = 8
 const urlsMax = 4
-const manifestBytesMax = 64 * 1024
 
 /**
  * What a machine that is up has of the files that others boot, served to them. Each is hashed before it
@@ -103,15 +103,22 @@ export class BootCache {
 
   async #manifest(source: string): Promise<string> {
     const response = await this.#ask(`${source}/netboot.json`)
-    if (Number(response.headers.get('content-length')) > manifestBytesMax) {
-      throw new BootswarmError('ERR_NETBOOT_INVALID', `${source} sends no manifest`)
+    const body = (response.body ?? []) as AsyncIterable<Uint8Array>
+    const pieces: Uint8Array[] = []
+    let length = 0
+    for await (const piece of body) {
+      pieces.push(piece)
+      length += piece.length
+      if (length > manifestBytesMax) {
+        throw new BootswarmError('ERR_NETBOOT_INVALID', `${source} sends no manifest`)
+      }
     }
-    return response.text()
+    return Buffer.concat(pieces).toString()
   }
 
   async #load(source: string, { name, sha256, bytes }: BootFile): Promise<void> {
     const path = join(this.#init.folder, name)
-    const partial = `${path}.partial-${randomBytes(6).toString('hex')}`
+    const partial = partialPathOf(path)
     const digest = createHash('sha256')
     let length = 0
     const checking = new Transform({

@@ -4,10 +4,9 @@ import { mkdir, open, readFile, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { BootswarmError, limits, systemErrorCode } from '../base/index.ts'
-import { fileError } from '../image/index.ts'
+import { fileError, replaceFile } from '../image/index.ts'
 import { archiveName, architectures, type Architecture } from './agent-archive.ts'
 import { appendArchive, cpioOf } from './cpio.ts'
-import { replaceFile } from './files.ts'
 
 /** A file that machines load, under a name that holds the hash of its bytes. */
 export interface BootFile {
@@ -36,7 +35,8 @@ export interface BootFolderInput {
 const manifestName = 'netboot.json'
 const format = 'bootswarm-netboot'
 const version = 1
-const manifestBytesMax = 64 * 1024
+/** Of `netboot.json`. */
+export const manifestBytesMax = 64 * 1024
 
 /** Where the first stage finds which archive to load; assignments that a POSIX shell can read. */
 export const configurationPath = 'etc/bootswarm/netboot.conf'
@@ -60,11 +60,11 @@ export async function writeBootFolder(input: BootFolderInput): Promise<BootFiles
     firstStage: describe(stage, sha256 => `initrd-${sha256}`),
     archive
   }
-  await replaceFile(join(folder, files.kernel.name), input.kernel)
-  await replaceFile(join(folder, files.firstStage.name), stage)
-  await replaceFile(join(folder, files.archive.name), input.archive)
+  await replaceFile(join(folder, files.kernel.name), input.kernel, 0o644)
+  await replaceFile(join(folder, files.firstStage.name), stage, 0o644)
+  await replaceFile(join(folder, files.archive.name), input.archive, 0o644)
   const manifest = JSON.stringify({ format, version, ...files }, undefined, 2)
-  await replaceFile(join(folder, manifestName), Buffer.from(`${manifest}\n`))
+  await replaceFile(join(folder, manifestName), Buffer.from(`${manifest}\n`), 0o644)
   await clear(folder, [files, former])
   return files
 }

@@ -1,4 +1,4 @@
-import type { RequestClass } from '../base/index.ts'
+import { isSooner, type RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { FetchAction } from './fetch-events.ts'
 import { Hedging } from './hedging.ts'
@@ -8,7 +8,7 @@ import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
 import { Paces } from './paces.ts'
 import type { Rack } from './rack.ts'
-import { isSooner, RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
+import { RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
 /** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
 const frameMsInitial = 84

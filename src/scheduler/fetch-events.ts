@@ -58,6 +58,8 @@ export type FetchEvent =
   | { readonly type: 'expected'; readonly items: readonly number[] }
   /** What earlier boots of the image read, in their order: its boot profile, or a guess. Said again, the order is renewed. */
   | { readonly type: 'foreseen'; readonly items: readonly number[] }
+  /** So many machines work on the image, says a seed. */
+  | { readonly type: 'crowd'; readonly machines: number }
   /** The machine reads what lies before the items, one after the other: it will come to them. */
   | { readonly type: 'ahead'; readonly items: readonly number[] }
   /** The machine reads the item for the first time, whether it is here or not. */
@@ -81,7 +83,7 @@ export type FetchAction =
       readonly insist: boolean
     }
   /** Ask a seed for whatever item it picks. */
-  | { readonly type: 'more'; readonly peer: string }
+  | { readonly type: 'more'; readonly peer: string; readonly class: RequestClass }
   | { readonly type: 'cancel'; readonly peer: string; readonly item: number }
   | { readonly type: 'connect'; readonly peer: string }
   /** A peer has accepted the request: those whose answer waited for this can be answered. */

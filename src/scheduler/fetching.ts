@@ -3,7 +3,7 @@ import { Asking } from './asking.ts'
 import { Availability } from './availability.ts'
 import { isSignOfLife, type FetchAction, type FetchEvent } from './fetch-events.ts'
 import { Foresight } from './foresight.ts'
-import { allMechanisms, type Mechanisms } from './mechanisms.ts'
+import { defaultMechanisms, type Mechanisms } from './mechanisms.ts'
 import { PeerTable } from './peer-table.ts'
 import { Planning } from './planning.ts'
 import { Rack } from './rack.ts'
@@ -51,7 +51,7 @@ export class Fetching {
   #foresight = new Foresight()
 
   constructor(init: FetchingInit) {
-    const mechanisms = { ...allMechanisms, ...init.mechanisms }
+    const mechanisms = { ...defaultMechanisms, ...init.mechanisms }
     const wants = new WantList(init.itemCount, init.random)
     const have = new Availability(init.itemCount)
     const { fallbackMs, self } = init
@@ -154,6 +154,9 @@ export class Fetching {
       case 'foreseen':
         this.#foresee(event.items)
         return []
+      case 'crowd':
+        this.#planning.crowd(event.machines)
+        return []
       case 'ahead':
         this.#goAhead(event.items)
         return []
@@ -245,6 +248,7 @@ export class Fetching {
   #given(peer: string, item: number | undefined, now: number): FetchAction[] {
     this.#peers.taken(peer)
     if (item === undefined) return []
+    this.#planning.given(item, now)
     return this.#asking.given(peer, item, this.#wants.classOf(item), now)
   }
 }

@@ -21,6 +21,7 @@ interface Given {
  */
 export class FirstCopies {
   #ids: readonly ChunkId[]
+  #preferred: readonly ChunkId[] = []
   /** Whether this seed is the chunk's home; the others are given after those, in the other direction. */
   #isHome: (id: ChunkId) => boolean = () => true
   /** All homely ones before this place were given at least once … */
@@ -40,8 +41,17 @@ export class FirstCopies {
   /** Other seeds have come or gone, so that other chunks are at home here. */
   share(isHome: (id: ChunkId) => boolean): void {
     this.#isHome = isHome
-    this.#next = 0
-    this.#lastOther = this.#ids.length - 1
+    this.#startOver()
+  }
+
+  /** These are given before the others, in this order; ids that are not of the image are passed over. */
+  prefer(ids: readonly ChunkId[]): void {
+    if (ids === this.#preferred) return
+    this.#preferred = ids
+    const known = new Set(this.#ids)
+    const first = new Set(ids.filter(id => known.has(id)))
+    this.#ids = [...first, ...this.#ids.filter(id => !first.has(id))]
+    this.#startOver()
   }
 
   next(peer: string, now: number): Gift {
@@ -72,6 +82,16 @@ export class FirstCopies {
   confirmed(id: ChunkId): void {
     this.#out.add(id)
     this.#given.delete(id)
+  }
+
+  /** Nobody is known to hold the chunk any more. */
+  lost(id: ChunkId): void {
+    if (this.#out.delete(id)) this.#startOver()
+  }
+
+  #startOver(): void {
+    this.#next = 0
+    this.#lastOther = this.#ids.length - 1
   }
 
   #give(id: ChunkId, peer: string, now: number): void {

@@ -43,12 +43,17 @@ export class Foresight {
     return this.#foreseen.has(item)
   }
 
+  /** Nobody was seen to read it, only a profile names it. */
+  isOnlyForeseen(item: number): boolean {
+    return this.#foreseen.has(item) && !this.#expected.has(item)
+  }
+
   names(item: number): boolean {
     return this.#expected.has(item) || this.#foreseen.has(item)
   }
 
   /** Nothing but a profile names it that was wrong about most of what was read lately. */
   isDoubtful(item: number): boolean {
-    return this.#trust < trustMin && this.#foreseen.has(item) && !this.#expected.has(item)
+    return this.#trust < trustMin && this.isOnlyForeseen(item)
   }
 }

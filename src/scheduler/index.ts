@@ -1,5 +1,5 @@
 export type { FetchAction, FetchEvent } from './fetch-events.ts'
 export { Fetching, tickMs } from './fetching.ts'
-export { allMechanisms, type Mechanisms, type Tuning } from './mechanisms.ts'
+export { defaultMechanisms, type Mechanisms, type Tuning } from './mechanisms.ts'
 export { makeSendWindow } from './send-window.ts'
 export { Serving } from './serving.ts'

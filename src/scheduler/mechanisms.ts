@@ -32,7 +32,7 @@ export interface Mechanisms {
   readonly hedging: boolean
 }
 
-export const allMechanisms: Mechanisms = {
+export const defaultMechanisms: Mechanisms = {
   deferral: true,
   lateBinding: true,
   chains: true,
@@ -53,7 +53,7 @@ export const allMechanisms: Mechanisms = {
 
 /** What benches change to show what a rule is worth; nobody else should. */
 export interface Tuning {
-  /** Those not named are on. */
+  /** Those not named are as `defaultMechanisms` has them. */
   readonly mechanisms?: Partial<Mechanisms>
   /** What somebody waits for and stands still for this long is asked for elsewhere. */
   readonly fallbackMs?: number

@@ -1,4 +1,4 @@
-import { requestClasses, type RequestClass } from '../base/index.ts'
+import type { RequestClass } from '../base/index.ts'
 import type { PeerState } from './peer-table.ts'
 
 export interface Request {
@@ -129,8 +129,4 @@ export interface Patience {
   readonly frameMs: number
   /** How long our own line is busy with what is on its way: so long even a lively peer is not heard. */
   readonly drainMs: number
-}
-
-export function isSooner(a: RequestClass, b: RequestClass): boolean {
-  return requestClasses.indexOf(a) < requestClasses.indexOf(b)
 }

@@ -9,7 +9,7 @@ import type {
 } from '../base/index.ts'
 import { FirstCopies } from './first-copies.ts'
 import { LateCopies } from './late-copies.ts'
-import { allMechanisms, type Mechanisms } from './mechanisms.ts'
+import { defaultMechanisms, type Mechanisms } from './mechanisms.ts'
 import { Failing } from './failing.ts'
 import { OwnRack } from './own-rack.ts'
 import { Places } from './places.ts'
@@ -67,7 +67,7 @@ export class Serving implements ServePolicy, GivePolicy {
   /** Mechanisms not named are on. `place` is this node's own, as those of its peers are named. */
   constructor(role: 'seed' | 'agent', mechanisms: Partial<Mechanisms> = {}, place?: string) {
     this.#role = role
-    this.#mechanisms = { ...allMechanisms, ...mechanisms }
+    this.#mechanisms = { ...defaultMechanisms, ...mechanisms }
     this.#places = new Places(place)
     this.#ownRack = new OwnRack(this.#places)
     this.#fanOut = this.#mechanisms.chains ? fanOut : fanOutWithoutChains
@@ -189,6 +189,11 @@ export class Serving implements ServePolicy, GivePolicy {
     this.#firstCopies.get(imageId)?.share(isHome)
   }
 
+  /** Of what is offered, this leaves the seed first: a boot is foreseen to read it in this order. */
+  prefer(imageId: ChunkId, ids: readonly ChunkId[]): void {
+    if (this.#mechanisms.profile) this.#firstCopies.get(imageId)?.prefer(ids)
+  }
+
   offers(imageId: ChunkId): boolean {
     return this.#firstCopies.has(imageId)
   }
@@ -254,7 +259,11 @@ export class Serving implements ServePolicy, GivePolicy {
 
   gone(peer: string): void {
     this.#places.delete(peer)
-    for (const grants of this.#chunks.values()) this.#remove(grants, peer)
+    for (const [id, grants] of this.#chunks) {
+      const gone = this.#remove(grants, peer)
+      if (gone?.state !== 'held' || grants.some(({ state }) => state === 'held')) continue
+      for (const copies of this.#firstCopies.values()) copies.lost(id)
+    }
   }
 
   #current(id: ChunkId, now: number): Grant[] {

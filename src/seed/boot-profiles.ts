@@ -9,13 +9,20 @@ import {
 import { knownProfile, type Store } from '../store/index.ts'
 import type { ServedImages } from './images.ts'
 
+/** What the lab says of an image's boots. */
+export interface KnownBoot {
+  readonly signed: Uint8Array
+  /** What it names, in its order. */
+  readonly ids: readonly ChunkId[]
+}
+
 /** Learns from machines what boots read, and tells the next ones. */
 export class BootProfiles {
   #store: Store
   #images: ServedImages
   #logger: Logger
-  /** Signed, of the images that were asked for; a new report makes the next one again. */
-  #signed = new Map<ChunkId, Uint8Array | undefined>()
+  /** Of the images that were asked for; a new report makes the next one again. */
+  #known = new Map<ChunkId, KnownBoot | undefined>()
 
   constructor(store: Store, images: ServedImages, logger: Logger) {
     this.#store = store
@@ -23,14 +30,18 @@ export class BootProfiles {
     this.#logger = logger
   }
 
-  /** What the lab says of the image's boots; undefined when it knows nothing. */
-  signed(manifest: Manifest): Uint8Array | undefined {
+  /** Undefined when the lab knows nothing of the image's boots. */
+  of(manifest: Manifest): KnownBoot | undefined {
     const { imageId } = manifest.root
-    if (this.#signed.has(imageId)) return this.#signed.get(imageId)
+    if (!this.#known.has(imageId)) this.#known.set(imageId, this.#find(manifest))
+    return this.#known.get(imageId)
+  }
+
+  #find(manifest: Manifest): KnownBoot | undefined {
     const profile = knownProfile(this.#store, manifest)
-    const signed = profile && signProfile(this.#store.lab, profile)
-    this.#signed.set(imageId, signed)
-    return signed
+    if (profile === undefined) return undefined
+    const ids = profile.steps.flatMap(({ position }) => manifest.chunkIdAt(position) ?? [])
+    return { signed: signProfile(this.#store.lab, profile), ids }
   }
 
   /** A machine says what its boot read; what is malformed or of an unknown image changes nothing. */
@@ -42,7 +53,7 @@ export class BootProfiles {
     const named = nameSteps(steps, manifest)
     if (named.length === 0) return
     this.#store.addBootReport({ imageId, machine, chunkSize, steps: named })
-    this.#signed.clear()
+    this.#known.clear()
     const image = imageCidText(imageId)
     this.#logger.debug('a boot was reported', { image, machine, chunks: named.length })
   }

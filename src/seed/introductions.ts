@@ -36,6 +36,11 @@ export class Introductions {
     if (peers.length > 0) link.send({ type: 'peers', peers })
   }
 
+  /** How many machines work on the image. */
+  count(imageId: ChunkId): number {
+    return this.#interested.get(imageId)?.size ?? 0
+  }
+
   gone(link: Link): void {
     for (const [imageId, links] of this.#interested) {
       links.delete(link)

@@ -25,6 +25,7 @@ import { BootProfiles } from './boot-profiles.ts'
 import { Brothers } from './brothers.ts'
 import { CompletedMachines } from './completed-machines.ts'
 import { enrolMachine } from './enrolling.ts'
+import { FurtherProcesses } from './further-processes.ts'
 import { rememberAddresses, seedKey } from './identity.ts'
 import { NbdImages } from './nbd-exports.ts'
 import { ServedImages } from './images.ts'
@@ -34,9 +35,12 @@ export interface SeedOptions {
   readonly storeDir: string
   /** Multiaddrs; the default is every address of the host at the default port. */
   readonly listen?: readonly string[]
-  readonly http: { readonly host: string; readonly port: number }
-  /** Tells the seeds of one lab apart that run on copies of one store. */
+  /** Undefined for a further process of a seed: it sends and enrols, and the first keeps what machines say. */
+  readonly http: { readonly host: string; readonly port: number } | undefined
+  /** Tells the seeds of one lab apart that run on one store or on copies of it. */
   readonly as?: string
+  /** Commands of the further processes of this seed. */
+  readonly further?: readonly (readonly string[])[]
   /** Where its images are shown by NBD: `unix:PATH` or `HOST:PORT`; without it, nowhere. */
   readonly nbd?: string
   readonly insecure?: boolean
@@ -72,9 +76,10 @@ export class Seed {
   readonly #startedAt = systemClock.now()
   #pings: NodeJS.Timeout | undefined
   readonly #retries: NodeJS.Timeout
-  #completed!: CompletedMachines
+  #completed: CompletedMachines | undefined
   #swarm!: Swarm
-  #api!: ControlApi
+  #api: ControlApi | undefined
+  #further: FurtherProcesses | undefined
   #nbd: NbdServer | undefined
 
   /** Throws what openStore, Swarm.start and startControlApi throw; nothing is left running then. */
@@ -83,13 +88,8 @@ export class Seed {
     const seed = new Seed(store, options)
     try {
       // The control socket first: it also makes sure that no other seed serves this store.
-      seed.#api = await startControlApi({
-        storeDir: options.storeDir,
-        http: options.http,
-        status: () => seed.status()
-      })
-      seed.#completed = new CompletedMachines(store.directory, seed.#machines, options.logger)
-      await seed.#join(options.listen ?? defaultListen)
+      await seed.#keepAccount(options)
+      await seed.#join(options)
       // Not before: a slow machine may take longer than the first interval to get here.
       seed.#pings = setInterval(() => seed.#pingAll(), limits.pingIntervalMs)
       if (options.mdns !== false) await seed.#swarm.announce()
@@ -127,12 +127,17 @@ export class Seed {
     this.#retries = setInterval(() => this.#uploads.writable(), tickMs)
   }
 
+  /** Of all its processes. */
   get addresses(): string[] {
-    return this.#swarm.addresses()
+    return [...this.#swarm.addresses(), ...(this.#further?.addresses ?? [])]
   }
 
-  get url(): string {
-    return this.#api.url
+  get url(): string | undefined {
+    return this.#api?.url
+  }
+
+  get bytesSent(): number {
+    return this.#uploads.bytesSent + (this.#further?.bytesSent ?? 0)
   }
 
   /** Where its images are shown by NBD, if they are. */
@@ -147,7 +152,7 @@ export class Seed {
         peerId: this.#swarm.peerId,
         addresses: this.addresses,
         uptimeSeconds: Math.round((systemClock.now() - this.#startedAt) / 1000),
-        bytesSent: this.#uploads.bytesSent
+        bytesSent: this.bytesSent
       },
       images: this.#store.releases().map(({ name, tag, imageId }) => ({
         name,
@@ -162,13 +167,19 @@ export class Seed {
     clearInterval(this.#pings)
     clearInterval(this.#retries)
     await this.#nbd?.close()
-    await (this.#api as ControlApi | undefined)?.close()
-    await (this.#swarm as Swarm | undefined)?.stop()
-    ;(this.#completed as CompletedMachines | undefined)?.close()
+    await this.#api?.close()
+    await Promise.all([this.#further?.stop(), (this.#swarm as Swarm | undefined)?.stop()])
+    this.#completed?.close()
     await this.#store.close()
   }
 
-  async #join(listen: readonly string[]): Promise<void> {
+  async #keepAccount({ http, storeDir, logger }: SeedOptions): Promise<void> {
+    if (http === undefined) return
+    this.#api = await startControlApi({ storeDir, http, status: () => this.status() })
+    this.#completed = new CompletedMachines(this.#store.directory, this.#machines, logger)
+  }
+
+  async #join({ listen = defaultListen, further, http }: SeedOptions): Promise<void> {
     const store = this.#store
     const key = await seedKey(store, this.#as)
     this.#swarm = await Swarm.start({
@@ -194,7 +205,16 @@ export class Seed {
       role: 'seed',
       name: hostname()
     })
-    await rememberAddresses(store, this.addresses)
+    const remember = (): Promise<void> => rememberAddresses(store, this.addresses)
+    if (further !== undefined) {
+      const onReady = (): void =>
+        void remember().catch((error: unknown) =>
+          this.#logger.warn('the addresses of the seed cannot be kept', { error })
+        )
+      const logger = this.#logger
+      this.#further = await FurtherProcesses.start({ commands: further, logger, onReady })
+    }
+    if (http !== undefined) await remember()
   }
 
   async #show({ nbd, insecure, nbdTls: tls, logger }: SeedOptions): Promise<void> {
@@ -241,7 +261,7 @@ export class Seed {
         this.#booted(link, message)
         return
       case 'completion':
-        this.#completed.reported(link, message.signed)
+        this.#completed?.reported(link, message.signed)
         return
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })
@@ -297,18 +317,26 @@ export class Seed {
   #greet(link: Link, manifest: Manifest): void {
     const { imageId } = manifest.root
     this.#offer(manifest)
-    const profile = this.#boots.signed(manifest)
-    if (profile !== undefined) link.send({ type: 'profile', imageId, bytes: profile })
+    const boot = this.#boots.of(manifest)
+    if (boot !== undefined) {
+      this.#serving.prefer(imageId, boot.ids)
+      const machines = this.#introductions.count(imageId)
+      // Of a seed of several processes the one that learns what boots read says it.
+      const isTold = this.#api !== undefined
+      if (isTold) link.send({ type: 'profile', imageId, machines, bytes: boot.signed })
+    }
     link.send({ type: 'have-all', imageId })
   }
 
   #booted(link: Link, { imageId, bytes }: Extract<Message, { type: 'boot' }>): void {
+    // Machines tell every process; one keeps it.
+    if (this.#api === undefined) return
     this.#boots.learn(link.peerId, imageId, bytes).catch((error: unknown) => {
       this.#logger.warn("a machine's boot could not be kept", { error })
     })
   }
 
-  /** In random order: what boots read is asked for by name before it is given. */
+  /** In random order, as long as nobody knows what boots read. */
   #offer(manifest: Manifest): void {
     const { imageId } = manifest.root
     if (this.#serving.offers(imageId)) return
@@ -344,8 +372,7 @@ export class Seed {
   /** A machine that was cut off says nothing; the ping makes the connection notice. */
   #pingAll(): void {
     const now = systemClock.now()
-    // On a busy host the first turn may come before the swarm is there.
-    for (const link of (this.#swarm as Swarm | undefined)?.links() ?? []) {
+    for (const link of this.#swarm.links()) {
       if (now - link.heardAt >= limits.pingIntervalMs) link.send({ type: 'ping', nonce: 0 })
     }
   }

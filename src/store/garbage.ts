@@ -3,6 +3,7 @@ import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { punchHole, tryLock, type ChunkId } from '../base/index.ts'
 import { fileError, type Manifest } from '../image/index.ts'
+import type { ChunkIndex } from './chunk-index.ts'
 import { inTransaction } from './database.ts'
 import { packFileName, packHeaderBytes } from './format.ts'
 
@@ -25,10 +26,12 @@ export interface Garbage {
  */
 export class GarbageCollector {
   readonly #database: DatabaseSync
+  readonly #index: ChunkIndex
   readonly #packs: string
 
-  constructor(database: DatabaseSync, packsDirectory: string) {
+  constructor(database: DatabaseSync, index: ChunkIndex, packsDirectory: string) {
     this.#database = database
+    this.#index = index
     this.#packs = packsDirectory
     database.exec('CREATE TEMP TABLE IF NOT EXISTS needed (digest BLOB PRIMARY KEY) WITHOUT ROWID')
     database.exec('DELETE FROM temp.needed')
@@ -54,13 +57,8 @@ export class GarbageCollector {
       this.#database.exec(`DELETE FROM chunks WHERE ${unneeded}`)
     })
     let kept = 0
-    for (const pack of this.#packNumbers()) kept += await this.#clear(pack)
+    for (const pack of this.#index.packs()) kept += await this.#clear(pack)
     return kept
-  }
-
-  #packNumbers(): number[] {
-    const rows = this.#database.prepare('SELECT number FROM packs ORDER BY number').all()
-    return rows.map(({ number }) => Number(number))
   }
 
   async #clear(pack: number): Promise<number> {
@@ -71,7 +69,7 @@ export class GarbageCollector {
       if (!tryLock(handle.fd)) return 0
       const gaps = this.#gaps(pack)
       if (gaps === undefined) {
-        this.#database.prepare('DELETE FROM packs WHERE number = ?').run(pack)
+        this.#index.removePack(pack)
         await rm(path)
         return 0
       }
@@ -102,8 +100,7 @@ export class GarbageCollector {
       end = offset + Number(record.length)
     }
     if (isEmpty) return undefined
-    const row = this.#database.prepare('SELECT length FROM packs WHERE number = ?').get(pack)
-    const length = Number(row?.length) - end
+    const length = this.#index.packLength(pack) - end
     if (length >= gapBytesMin) gaps.push({ offset: end, length })
     return gaps
   }

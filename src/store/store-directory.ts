@@ -8,12 +8,12 @@ import {
   systemErrorCode
 } from '../base/index.ts'
 import type { SigningKey } from '../base/index.ts'
-import { fileError } from '../image/index.ts'
+import { fileError, replaceFile } from '../image/index.ts'
 import { ChunkIndex } from './chunk-index.ts'
 import { databaseError, openDatabase } from './database.ts'
 import { checkMarker, encodeMarker, storeFiles } from './format.ts'
 import { recoverPacks } from './recovery.ts'
-import { readSecretFile, replaceFile, writeSecretFile } from './secrets.ts'
+import { readSecretFile, writeSecretFile } from './secrets.ts'
 import { withStoreLock } from './store-lock.ts'
 import { Store } from './store.ts'
 import type { StoreOptions } from './store.ts'
@@ -78,7 +78,7 @@ async function makeStore(directory: string): Promise<boolean> {
       await writeSecretFile(directory, storeFiles.labKey, generateSigningKey().seed)
       await writeSecretFile(directory, storeFiles.enrolSecret, randomBytes(secretBytes))
       // Last: a directory with the marker has everything else.
-      await replaceFile(join(directory, storeFiles.marker), Buffer.from(encodeMarker()))
+      await replaceFile(join(directory, storeFiles.marker), Buffer.from(encodeMarker()), 0o600)
       return true
     })
   } catch (error) {

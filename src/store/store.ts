@@ -179,7 +179,11 @@ export class Store implements ChunkStore {
    */
   collectGarbage({ dryRun, signal }: GarbageOptions): Promise<Collected> {
     return whileNobodyAdds(this.directory, async () => {
-      const collector = new GarbageCollector(this.#database, join(this.directory, storeFiles.packs))
+      const collector = new GarbageCollector(
+        this.#database,
+        this.#index,
+        join(this.directory, storeFiles.packs)
+      )
       for (const { imageId } of this.images()) {
         collector.need(imageId, await readManifest(imageId, sourceOf(this), signal))
       }

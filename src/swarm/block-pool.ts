@@ -21,3 +21,6 @@ export class BlockPool {
     if (this.#free.length < limits.freeBlocksMax) this.#free.push(block)
   }
 }
+
+/** For all that goes out over links. */
+export const blocks = new BlockPool(limits.writeBlockBytes)

@@ -1,4 +1,12 @@
+import { limits } from '../base/index.ts'
 import type { BlockPool } from './block-pool.ts'
+
+export interface BlockWriterOptions {
+  /** So much is left free at the beginning of each block. */
+  readonly headBytes?: number
+  /** So many more turns little is waited for: a chunk that has come is followed by what is asked for next. */
+  readonly patientTurns?: number
+}
 
 /**
  * Collects what is written in one turn of the event loop, and hands it on at its end, or as soon as a
@@ -8,45 +16,68 @@ export class BlockWriter {
   readonly #pool: BlockPool
   /** `bytes` lie in `block`, which is the receiver's to give back to the pool. */
   readonly #handOn: (bytes: Buffer, block: Buffer) => void
+  readonly #headBytes: number
+  readonly #patientTurns: number
   #block: Buffer | undefined
-  #filled = 0
+  /** In the block, its head included. */
+  #end = 0
   #isFlushDue = false
+  #turnsLeft = 0
 
-  constructor(pool: BlockPool, handOn: (bytes: Buffer, block: Buffer) => void) {
+  constructor(
+    pool: BlockPool,
+    handOn: (bytes: Buffer, block: Buffer) => void,
+    { headBytes = 0, patientTurns = 0 }: BlockWriterOptions = {}
+  ) {
     this.#pool = pool
     this.#handOn = handOn
+    this.#headBytes = headBytes
+    this.#patientTurns = patientTurns
+    this.#end = headBytes
   }
 
   /** Bytes collected and not handed on yet. */
   get filled(): number {
-    return this.#filled
+    return this.#end - this.#headBytes
   }
 
   write(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       this.#block ??= this.#pool.take()
-      const room = this.#block.length - this.#filled
+      const room = this.#block.length - this.#end
       // Nearly all that is written fits: a view of all of it would be garbage a message.
       const taken = at === 0 && bytes.length <= room ? bytes : bytes.subarray(at, at + room)
-      this.#block.set(taken, this.#filled)
-      this.#filled += taken.length
+      this.#block.set(taken, this.#end)
+      this.#end += taken.length
       at += taken.length
-      if (this.#filled === this.#block.length) this.flush()
+      if (this.#end === this.#block.length) this.flush()
     }
-    if (this.#filled === 0 || this.#isFlushDue) return
+    if (this.filled === 0 || this.#isFlushDue) return
     this.#isFlushDue = true
-    setImmediate(() => {
-      this.#isFlushDue = false
-      this.flush()
-    })
+    this.#turnsLeft = this.#patientTurns
+    setImmediate(this.#flushAtEnd)
+  }
+
+  readonly #flushAtEnd = (): void => {
+    if (
+      this.#turnsLeft > 0 &&
+      this.#block !== undefined &&
+      this.filled < limits.smallWriteBytesMax
+    ) {
+      this.#turnsLeft -= 1
+      setImmediate(this.#flushAtEnd)
+      return
+    }
+    this.#isFlushDue = false
+    this.flush()
   }
 
   flush(): void {
     const block = this.#block
     if (block === undefined) return
-    const bytes = block.subarray(0, this.#filled)
+    const bytes = block.subarray(this.#headBytes, this.#end)
     this.#block = undefined
-    this.#filled = 0
+    this.#end = this.#headBytes
     this.#handOn(bytes, block)
   }
 }

@@ -1,7 +1,8 @@
-import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
+import { encode as encodeCbor } from '@ipld/dag-cbor'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { BootswarmError, limits, sign, verifySignature, type SigningKey } from '../base/index.ts'
-import type { ChunkId } from '../base/index.ts'
+import type { ChunkId, CompletionFigures } from '../base/index.ts'
+import { decodeObject, isChunkId } from '../image/index.ts'
 
 /**
  * What a machine says, signed with its own key, when its disk holds the whole image and was read back:
@@ -11,20 +12,6 @@ export interface CompletionReport {
   readonly peerId: string
   readonly imageId: ChunkId
   readonly figures: CompletionFigures
-}
-
-/** Bytes but for `seconds`; what was moved and how long it took is of the run that completed the disk. */
-export interface CompletionFigures {
-  /** Read from the disk, compared with the image, and the same. */
-  readonly verifiedBytes: number
-  /** In blocks that the machine wrote: its own. */
-  readonly machineWrittenBytes: number
-  /** Other blocks of chunks that the machine wrote into and whose pristine frame there was no room for. */
-  readonly unverifiableBytes: number
-  readonly seconds: number
-  readonly bytesFromSeed: number
-  readonly bytesFromPeers: number
-  readonly bytesLocal: number
 }
 
 const formatVersion = 1
@@ -70,9 +57,7 @@ export function openCompletion(peerId: string, bytes: Uint8Array): CompletionRep
   }
   const { imageId } = fields
   if (fields.peerId !== peerId) throw untrue(peerId, 'it speaks of another machine')
-  if (typeof imageId !== 'string' || !/^[0-9a-f]{64}$/.test(imageId)) {
-    throw untrue(peerId, 'it names no image')
-  }
+  if (typeof imageId !== 'string' || !isChunkId(imageId)) throw untrue(peerId, 'it names no image')
   const figures = figureNames.map(name => [name, figureOf(peerId, name, fields[name])])
   return { peerId, imageId, figures: Object.fromEntries(figures) as Record<FigureName, number> }
 }
@@ -96,13 +81,9 @@ function publicKeyOf(peerId: string): Uint8Array {
 }
 
 function decodeMap(peerId: string, bytes: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = decodeCbor(bytes)
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
-  } catch {
-    // Falls through: what is not dag-cbor is no report either.
-  }
-  throw untrue(peerId, 'it is malformed')
+  const fields = decodeObject(bytes)
+  if (fields === undefined) throw untrue(peerId, 'it is malformed')
+  return fields
 }
 
 function untrue(peerId: string, why: string): BootswarmError {

@@ -83,7 +83,11 @@ export class Downloads {
   }
 
   /** Asks `link` for whatever chunk of the image it picks. */
-  more(link: Link, imageId: ChunkId, plainLengthMax: number): void {
+  more(
+    link: Link,
+    about: { readonly imageId: ChunkId; readonly class: RequestClass },
+    plainLengthMax: number
+  ): void {
     const request = this.#next++
     this.#open.set(request, {
       link,
@@ -92,7 +96,7 @@ export class Downloads {
       incoming: undefined,
       received: 0
     })
-    link.send({ type: 'more', request, imageId })
+    link.send({ type: 'more', request, ...about })
   }
 
   cancel(link: Link, id: ChunkId): void {

@@ -4,12 +4,7 @@ export {
   openCertificate,
   type Certificate
 } from './certificate.ts'
-export {
-  openCompletion,
-  signCompletion,
-  type CompletionFigures,
-  type CompletionReport
-} from './completion-report.ts'
+export { openCompletion, signCompletion, type CompletionReport } from './completion-report.ts'
 export { Downloads, type DownloadHandlers } from './downloads.ts'
 export type { EnrolmentRequest } from './enrolment.ts'
 export type { FrameSource } from './frame-source.ts'

@@ -1,16 +1,18 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { BootswarmError, limits, systemClock } from '../base/index.ts'
-import { BlockPool } from './block-pool.ts'
+import { blocks } from './block-pool.ts'
 import { BlockWriter } from './block-writer.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
+import { firstWindowBytes, quickStream, type QuickStream } from './quick-yamux.ts'
 import { encodeMessage, encodeSegmentHead, segmentHeadBytes, type Message } from './wire.ts'
+import { yamuxHeadBytes } from './yamux-reader.ts'
 
-/** What yamux puts before each of its frames: with it, a block of ours fills one write. */
-const yamuxHeadBytes = 12
-const blocks = new BlockPool(limits.writeBlockBytes - yamuxHeadBytes)
 /** What is written is copied at once, so one head serves all segments. */
 const segmentHead = Buffer.alloc(segmentHeadBytes)
+
+/** On a slow line a turn takes no time; on a quick one so much of a chunk comes in each that writes are halved. */
+const patientTurns = 2
 
 export interface LinkHandlers {
   onMessage(message: Message): void
@@ -43,20 +45,27 @@ export class Link {
   #restsUntil = 0
   #resting: NodeJS.Timeout | undefined
   #stream: Stream
+  /** The short way past libp2p's events. */
+  #quick: QuickStream | undefined
   #connection: Connection
   #copies: boolean
   #reader = new MessageReader()
   #writable = true
   /** What was said in this turn of the event loop: it goes out at its end, in one frame of yamux. */
-  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), {
+    headBytes: yamuxHeadBytes,
+    patientTurns
+  })
   /** Received since the peer was last told that it may send more. */
   #unacknowledged = 0
+  #windowBytes: number = limits.linkWindowBytes
   #closed = false
   #closing: Error | undefined
   #handlers: LinkHandlers | undefined
 
   constructor(stream: Stream, connection: Connection) {
     this.#stream = stream
+    this.#quick = quickStream(stream)
     this.#connection = connection
     this.peerId = connection.remotePeer.toString()
     // Noise keeps what it cannot send yet as it was given.
@@ -79,9 +88,9 @@ export class Link {
     this.#stream.addEventListener('message', event => {
       // A list of pieces is read piece by piece: joining it first would copy every byte once more.
       const pieces = event.data instanceof Uint8Array ? [event.data] : event.data
-      for (const piece of pieces) if (!this.#closed) this.#receive(piece)
-      this.#acknowledge(event.data.byteLength)
+      for (const piece of pieces) this.#receive(piece)
     })
+    this.#quick?.takeDirectly(bytes => this.#receive(bytes))
     if (this.#stream.status !== 'open') ended()
   }
 
@@ -92,6 +101,8 @@ export class Link {
 
   /** Nothing is read for so long: the peer is slowed down by TCP, and nothing is lost. */
   rest(ms: number): void {
+    // All of a window comes at once when it is listened to again.
+    this.#windowBytes = firstWindowBytes
     this.#restsUntil = Math.max(this.#restsUntil, systemClock.now() + ms)
     if (this.#resting !== undefined || this.#closed) return
     this.#stream.pause()
@@ -133,6 +144,12 @@ export class Link {
 
   #handOn(bytes: Buffer, block: Buffer): void {
     try {
+      const end = yamuxHeadBytes + bytes.length
+      const canSendMore = this.#quick?.send(block, end)
+      if (canSendMore !== undefined) {
+        this.#writable = canSendMore
+        return
+      }
       this.#writable = this.#stream.send(bytes)
     } catch (cause) {
       this.close(cause instanceof Error ? cause : new Error(String(cause)))
@@ -169,12 +186,14 @@ export class Link {
     this.#unacknowledged += bytes
     if (this.#closed || this.#unacknowledged < limits.windowUpdateBytes) return
     this.#unacknowledged = 0
+    if (this.#quick !== undefined) this.#quick.windowBytes = this.#windowBytes
     const stream = windowed(this.#stream)
     stream?.sendResume()
     stream?.sendPause()
   }
 
   #receive(bytes: Uint8Array): void {
+    if (this.#closed) return
     this.#heardAt = systemClock.now()
     try {
       for (const message of this.#reader.push(bytes)) {
@@ -184,6 +203,7 @@ export class Link {
     } catch (cause) {
       this.close(cause instanceof Error ? cause : new Error(String(cause)))
     }
+    this.#acknowledge(bytes.length)
   }
 
   #finish(error: Error | undefined): void {

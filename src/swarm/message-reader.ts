@@ -11,9 +11,9 @@ import {
 /**
  * Cuts a byte stream into messages. Holds at most one unfinished message, which is bounded by
  * `limits.messageBytesMax`, and does no more work when it comes in many small pieces: strangers
- * decide in how many. The bytes inside a message may point into what was pushed; those of a segment
- * that is not whole yet are given as they come, as segments of their own: nearly every segment ends in
- * another read than it began in, and would else be copied twice.
+ * decide in how many. Those of a segment point into what was pushed, which may be overwritten later; one
+ * that is not whole yet is given as it comes, as segments of its own: nearly every segment ends in another
+ * read than it began in, and would else be copied twice. What other messages hold is theirs.
  */
 export class MessageReader {
   #head = Buffer.alloc(lengthBytes)
@@ -36,18 +36,18 @@ export class MessageReader {
         yield { type: 'segment', request: this.#segmentRequest, bytes: part }
         continue
       }
-      const end = this.#headFilled === 0 ? endOfMessage(bytes, at) : undefined
-      if (end !== undefined) {
-        const whole = bytes.subarray(at + lengthBytes, end)
-        at = end
-        yield decodeMessage(whole)
-        continue
-      }
       const begun = this.#headFilled === 0 ? decodeSegmentHead(bytes, at) : undefined
       if (begun !== undefined) {
         this.#segmentRequest = begun.request
         this.#segmentLeft = begun.length
         at += segmentHeadBytes
+        continue
+      }
+      const end = this.#headFilled === 0 ? endOfMessage(bytes, at) : undefined
+      if (end !== undefined) {
+        const whole = bytes.subarray(at + lengthBytes, end)
+        at = end
+        yield decodeMessage(Buffer.from(whole))
         continue
       }
       at += this.#keep(bytes.subarray(at))

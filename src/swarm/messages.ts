@@ -58,7 +58,12 @@ export type Message =
       readonly plainLength: number
     }
   /** Takes one more chunk of the image, whichever the answerer picks. */
-  | { readonly type: 'more'; readonly request: number; readonly imageId: ChunkId }
+  | {
+      readonly type: 'more'
+      readonly request: number
+      readonly class: RequestClass
+      readonly imageId: ChunkId
+    }
   /** The chunk that was picked; its frame follows. */
   | { readonly type: 'give'; readonly request: number; readonly id: ChunkId }
   /** The frame's last byte has arrived: the sender may send the next. */
@@ -91,6 +96,12 @@ export type Message =
   /** The order in which a boot read the image's chunks (image/boot-profile.ts), for a seed. */
   | { readonly type: 'boot'; readonly imageId: ChunkId; readonly bytes: Uint8Array }
   /** What boots of the image are foreseen to read, signed by the lab. */
-  | { readonly type: 'profile'; readonly imageId: ChunkId; readonly bytes: Uint8Array }
+  | {
+      readonly type: 'profile'
+      readonly imageId: ChunkId
+      /** Machines of the image that a seed knows of; 0 from an agent. */
+      readonly machines: number
+      readonly bytes: Uint8Array
+    }
   /** To seeds: the disk is whole and verified; see completion-report.ts. */
   | { readonly type: 'completion'; readonly signed: Uint8Array }

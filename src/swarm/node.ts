@@ -1,10 +1,10 @@
 import { noise } from '@chainsafe/libp2p-noise'
-import { yamux } from '@chainsafe/libp2p-yamux'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { BootswarmError, limits, systemErrorCode, type SigningKey } from '../base/index.ts'
+import { quickYamux } from './quick-yamux.ts'
 import { nativeTls } from './tls/encrypter.ts'
 
 /** The libp2p peer id (base58) of an Ed25519 key: a machine's name on the network. */
@@ -48,7 +48,7 @@ export async function startNode(
       // The dialler's order counts: TLS, which costs a fraction of what noise does, where both have it.
       connectionEncrypters: encryption === 'noise' ? [noise()] : [nativeTls(), noise()],
       streamMuxers: [
-        yamux({
+        quickYamux({
           enableKeepAlive: false,
           maxInboundStreams: limits.streamsPerConnectionMax,
           maxOutboundStreams: limits.streamsPerConnectionMax
@@ -58,9 +58,10 @@ export async function startNode(
         maxConnections: limits.connectionsMax,
         maxParallelDials: limits.dialsParallel,
         maxDialQueueLength: limits.connectionsMax,
-        dialTimeout: limits.dialMs,
-        addressDialTimeout: limits.dialMs,
-        inboundUpgradeTimeout: limits.helloMs,
+        // A dial's own limit is in its signal (patience.ts).
+        dialTimeout: limits.dialMsMax,
+        addressDialTimeout: limits.dialMsMax,
+        inboundUpgradeTimeout: limits.admissionMs,
         inboundConnectionThreshold: limits.inboundConnectionsPerSecond,
         maxIncomingPendingConnections: limits.pendingInboundConnectionsMax,
         reconnectRetries: 0

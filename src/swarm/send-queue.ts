@@ -6,6 +6,8 @@ export interface Upload {
   readonly link: Link
   readonly request: number
   readonly id: ChunkId
+  /** This node has picked the chunk. */
+  readonly isGift: boolean
   class: RequestClass
   /** `waiting` for a chunk that is not here yet; the others are in the send queue. */
   state: 'waiting' | 'queued' | 'loading' | 'ready'

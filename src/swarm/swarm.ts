@@ -7,6 +7,7 @@ import { Discovery, type DiscoveryInit } from './discovery.ts'
 import { answerEnrolment, askToEnrol, type Enroller } from './enrolment.ts'
 import { Link } from './link.ts'
 import { peerIdOf, startNode, type Encryption } from './node.ts'
+import { Patience } from './patience.ts'
 import { placeOf } from './place.ts'
 import type { Ticket } from './ticket.ts'
 import {
@@ -48,6 +49,8 @@ export class Swarm {
   #certificate: Uint8Array | undefined
   #links = new Map<string, Link>()
   #dials = new Map<string, Promise<Link>>()
+  readonly #patience = new Patience(limits.dialMs)
+  readonly #patienceToEnrol = new Patience(limits.enrolMs)
   /** Connections that a link has come of; the link closes its own. */
   #linked = new WeakSet<Connection>()
   /** Addresses that peers said they listen on. */
@@ -104,7 +107,24 @@ export class Swarm {
 
   /** Gets a certificate from a seed of the ticket, at the first of its addresses that answers. */
   async enrol(addresses: readonly string[], ticket: Ticket, name: string): Promise<Uint8Array> {
-    const signal = AbortSignal.timeout(limits.enrolMs)
+    const who = addresses.join()
+    const signal = AbortSignal.timeout(this.#patienceToEnrol.ms(who))
+    try {
+      const certificate = await this.#enrolWithin(addresses, ticket, name, signal)
+      this.#patienceToEnrol.answered(who)
+      return certificate
+    } catch (error) {
+      if (signal.aborted) this.#patienceToEnrol.ended(who)
+      throw error
+    }
+  }
+
+  async #enrolWithin(
+    addresses: readonly string[],
+    ticket: Ticket,
+    name: string,
+    signal: AbortSignal
+  ): Promise<Uint8Array> {
     const seed = addresses.map(address => multiaddr(address))
     const connection = await this.#node.dial(seed, { signal, force: true })
     try {
@@ -171,7 +191,18 @@ export class Swarm {
   }
 
   async #dial(peer: PeerAddress): Promise<Link> {
-    const signal = AbortSignal.timeout(limits.dialMs)
+    const signal = AbortSignal.timeout(this.#patience.ms(peer.peerId))
+    try {
+      const link = await this.#dialWithin(peer, signal)
+      this.#patience.answered(peer.peerId)
+      return link
+    } catch (error) {
+      if (signal.aborted) this.#patience.ended(peer.peerId)
+      throw error
+    }
+  }
+
+  async #dialWithin(peer: PeerAddress, signal: AbortSignal): Promise<Link> {
     // A link ends with its connection, so each has one of its own: libp2p would hand out the one
     // that the peer is just opening from its side.
     const connection = await this.#node.dial(dialable(peer), { signal, force: true })

@@ -1,10 +1,11 @@
-import type { ChunkId } from '../base/index.ts'
+import type { ChunkId, Gift, RequestClass } from '../base/index.ts'
 import type { Link } from './link.ts'
 
 /** A peer that takes whatever chunk of the image it is given. */
 export interface Taker {
   readonly link: Link
   readonly request: number
+  readonly class: RequestClass
   readonly imageId: ChunkId
 }
 
@@ -38,6 +39,24 @@ export class Takers {
   gone(link: Link): void {
     for (const taker of this.#byLink.get(link)?.values() ?? []) this.#order.delete(taker)
     this.#byLink.delete(link)
+  }
+
+  /**
+   * The first of a few that `give` has something for, or nothing any more; it takes no more then. The
+   * others go to the end.
+   */
+  serve(
+    give: (taker: Taker) => Gift
+  ): { readonly taker: Taker; readonly gift: Exclude<Gift, { kind: 'later' }> } | undefined {
+    for (const taker of this.first()) {
+      const gift = give(taker)
+      if (gift.kind !== 'later') {
+        this.delete(taker.link, taker.request)
+        return { taker, gift }
+      }
+      this.passedOver(taker)
+    }
+    return undefined
   }
 
   /** The first few; `passedOver` sends one that cannot be given anything to the end. */

@@ -1,5 +1,6 @@
 import {
   BootswarmError,
+  isSooner,
   limits,
   type ChunkId,
   type Clock,
@@ -15,7 +16,7 @@ import type { FrameSource } from './frame-source.ts'
 import type { Link } from './link.ts'
 import { Pace } from './rate-limit.ts'
 import { SendQueue, type Upload } from './send-queue.ts'
-import { Takers } from './takers.ts'
+import { Takers, type Taker } from './takers.ts'
 import type { Message, PeerAddress, RefusalReason } from './wire.ts'
 
 /** After this many bytes in one go the event loop gets its turn. */
@@ -23,8 +24,6 @@ const burstBytes = 256 * 1024
 
 /** With more links than this, what comes in during one turn of the event loop is answered at its end. */
 const linesAtOnceMax = 64
-
-const later = { kind: 'later' } as const
 
 export interface UploadsInit {
   readonly policy: ServePolicy
@@ -83,6 +82,14 @@ export class Uploads {
     if (uploads !== undefined && uploads.size >= limits.requestsPerPeerMax) {
       throw tooManyRequests(link)
     }
+    const given = [...(uploads?.values() ?? [])].find(
+      ({ id, isGift }) => isGift && id === message.id
+    )
+    if (given !== undefined) {
+      // The peer has asked for it before it could read that it is given it, and cancels one of the two.
+      if (isSooner(message.class, given.class)) this.#reclass(given, message.class)
+      return
+    }
     const { policy, source, clock } = this.#init
     const want = { peer: link.peerId, ...message }
     if (message.class === 'background' && this.#init.window?.yields(clock.now()) === true) {
@@ -93,16 +100,13 @@ export class Uploads {
     this.#carryOut(link, message, policy.decide(want, source.holding(message.id), clock.now()))
   }
 
-  more(link: Link, { request, imageId }: Extract<Message, { type: 'more' }>): void {
+  more(link: Link, message: Extract<Message, { type: 'more' }>): void {
+    const { request } = message
     if (request <= (this.#newest.get(link) ?? -1)) return
     this.#newest.set(link, request)
-    if (
-      this.#takers.count(link) + (this.#byLink.get(link)?.size ?? 0) >=
-      limits.requestsPerPeerMax
-    ) {
-      throw tooManyRequests(link)
-    }
-    this.#takers.add({ link, request, imageId })
+    const open = this.#takers.count(link) + (this.#byLink.get(link)?.size ?? 0)
+    if (open >= limits.requestsPerPeerMax) throw tooManyRequests(link)
+    this.#takers.add({ link, ...message })
     this.#pump()
   }
 
@@ -159,6 +163,7 @@ export class Uploads {
           link,
           request: want.request,
           id: want.id,
+          isGift: false,
           class: want.class,
           state: waiting ? 'waiting' : 'queued',
           isAccepted: false,
@@ -249,37 +254,32 @@ export class Uploads {
   #give(): boolean {
     const { giving, window, clock } = this.#init
     const now = clock.now()
-    if (giving === undefined || this.#queue.hasUrgent) return false
-    for (const taker of this.#takers.first()) {
-      const { link, request, imageId } = taker
-      const mayBegin = window?.mayBegin(link.peerId, request, 'background', now) ?? true
-      const gift = link.writable && mayBegin ? giving.next(link.peerId, imageId, now) : later
-      if (gift.kind === 'later') {
-        this.#takers.passedOver(taker)
-        continue
-      }
-      this.#takers.delete(link, request)
-      if (gift.kind === 'none') {
-        link.send({ type: 'refuse', request, reason: 'not-held' })
-        return true
-      }
-      const { id } = gift
-      this.#add({
-        link,
-        request,
-        id,
-        class: 'background',
-        state: 'queued',
-        isAccepted: true,
-        frame: undefined,
-        offset: 0
-      })
-      // Its size is known when it is loaded; until then it takes a place all the same.
-      window?.began(link.peerId, request, limits.chunkBytesDefault / 2, now)
-      link.send({ type: 'give', request, id })
+    if (giving === undefined) return false
+    const served = this.#takers.serve(taker =>
+      this.#mayGive(taker, now)
+        ? giving.next(taker.link.peerId, taker.imageId, now)
+        : { kind: 'later' }
+    )
+    if (served === undefined) return false
+    const { gift } = served
+    const { link, request, class: requestClass } = served.taker
+    if (gift.kind === 'none') {
+      link.send({ type: 'refuse', request, reason: 'not-held' })
       return true
     }
-    return false
+    const { id } = gift
+    const begin = { state: 'queued', isAccepted: true, frame: undefined, offset: 0 } as const
+    this.#add({ link, request, id, isGift: true, class: requestClass, ...begin })
+    // Its size is known when it is loaded; until then it takes a place all the same.
+    window?.began(link.peerId, request, limits.chunkBytesDefault / 2, now)
+    link.send({ type: 'give', request, id })
+    return true
+  }
+
+  /** What nobody expects to need soon waits until nobody waits. */
+  #mayGive({ link, request, class: requestClass }: Taker, now: number): boolean {
+    if (!link.writable || (requestClass === 'background' && this.#queue.hasUrgent)) return false
+    return this.#init.window?.mayBegin(link.peerId, request, requestClass, now) ?? true
   }
 
   #mayBegin(upload: Upload): boolean {

@@ -1,5 +1,6 @@
 import { decode as decodeCbor } from '@ipld/dag-cbor'
 import { BootswarmError, limits, type ChunkId } from '../base/index.ts'
+import { decodeObject } from '../image/index.ts'
 
 // What messages are made of. Whatever a peer sends is bounded and checked here before anybody sees it.
 
@@ -15,11 +16,9 @@ export function cbor(bytes: Uint8Array, what: string): unknown {
 }
 
 export function cborMap(bytes: Uint8Array, what: string): Record<string, unknown> {
-  const value = cbor(bytes, what)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw malformed(`a ${what} is not a map`)
-  }
-  return value as Record<string, unknown>
+  const fields = decodeObject(bytes)
+  if (fields === undefined) throw malformed(`a ${what} is not a map of dag-cbor`)
+  return fields
 }
 
 export function strings(value: unknown, what: string): string[] {

@@ -1,3 +1,4 @@
+import { isChunkId } from '../image/index.ts'
 import type { MachineReport, Message, PeerAddress } from './messages.ts'
 import { isLocation } from './place.ts'
 import { cbor, cborMap, isCount, isShortString, malformed, strings } from './wire-fields.ts'
@@ -5,7 +6,7 @@ import { cbor, cborMap, isCount, isShortString, malformed, strings } from './wir
 // The messages whose bodies are dag-cbor, since they are rare and may grow.
 
 /** Goes up when an older peer would misunderstand us; peers compare it in the hello. */
-export const protocolVersion = 3
+export const protocolVersion = 4
 
 const peersMax = 64
 
@@ -44,7 +45,7 @@ export function decodePeers(bytes: Uint8Array): PeerAddress[] {
 export function decodeReport(body: Buffer): MachineReport {
   const fields = cborMap(body, 'report')
   const { state, imageId, present, rate, bytesFromSeed, bytesFromPeers } = fields
-  if (!isShortString(state) || typeof imageId !== 'string' || !/^[0-9a-f]{64}$/.test(imageId)) {
+  if (!isShortString(state) || typeof imageId !== 'string' || !isChunkId(imageId)) {
     throw malformed('a report is malformed')
   }
   const numbers = { present, rate, bytesFromSeed, bytesFromPeers }

@@ -1,5 +1,5 @@
 import { encode as encodeCbor } from '@ipld/dag-cbor'
-import { limits, requestClasses } from '../base/index.ts'
+import { limits, requestClasses, type ChunkId, type RequestClass } from '../base/index.ts'
 import { refusalReasons, type Message } from './messages.ts'
 import {
   cbor,
@@ -127,65 +127,76 @@ function encodeBody(message: Message): Uint8Array {
         ...(message.location === undefined ? {} : { location: message.location })
       })
     case 'want':
-      return Buffer.concat([
+      return joined(
         u32(message.request),
-        Buffer.from([requestClasses.indexOf(message.class), message.insist ? 1 : 0]),
-        Buffer.from(message.id, 'hex')
-      ])
+        classByte(message.class),
+        Uint8Array.of(message.insist ? 1 : 0),
+        hex(message.id)
+      )
     case 'cancel':
     case 'got':
       return u32(message.request)
     case 'more':
-      return Buffer.concat([u32(message.request), Buffer.from(message.imageId, 'hex')])
+      return joined(u32(message.request), classByte(message.class), hex(message.imageId))
     case 'boot':
+      return joined(hex(message.imageId), message.bytes)
     case 'profile':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), message.bytes])
+      return joined(hex(message.imageId), u32(message.machines), message.bytes)
     case 'give':
-      return Buffer.concat([u32(message.request), Buffer.from(message.id, 'hex')])
+      return joined(u32(message.request), hex(message.id))
     case 'accept':
-      return Buffer.concat([u32(message.request), Buffer.from([message.waiting ? 1 : 0])])
+      return joined(u32(message.request), Uint8Array.of(message.waiting ? 1 : 0))
     case 'frame':
-      return Buffer.concat([
+      return joined(
         u32(message.request),
-        Buffer.from([message.encoding === 'zstd' ? 1 : 0]),
+        Uint8Array.of(message.encoding === 'zstd' ? 1 : 0),
         u32(message.frameLength),
         u32(message.plainLength)
-      ])
+      )
     case 'segment':
-      return Buffer.concat([u32(message.request), message.bytes])
+      return joined(u32(message.request), message.bytes)
     case 'refuse':
-      return Buffer.concat([
-        u32(message.request),
-        Buffer.from([refusalReasons.indexOf(message.reason)])
-      ])
+      return joined(u32(message.request), Uint8Array.of(refusalReasons.indexOf(message.reason)))
     case 'redirect':
-      return Buffer.concat([u32(message.request), encodeCbor(plainPeers(message.to))])
+      return joined(u32(message.request), encodeCbor(plainPeers(message.to)))
     case 'interest':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), u32(message.itemCount)])
+      return joined(hex(message.imageId), u32(message.itemCount))
     case 'have-all':
-      return Buffer.from(message.imageId, 'hex')
+      return hex(message.imageId)
     case 'have-map':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), u32(message.first), message.bits])
+      return joined(hex(message.imageId), u32(message.first), message.bits)
     case 'have':
     case 'have-not':
     case 'read':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), ...message.items.map(u32)])
+      return joined(hex(message.imageId), ...message.items.map(u32))
     case 'seeds':
-      return Buffer.concat([Buffer.from(message.imageId, 'hex'), encodeCbor([...message.seeds])])
+      return joined(hex(message.imageId), encodeCbor([...message.seeds]))
     case 'peers':
       return encodeCbor(plainPeers(message.peers))
     case 'ping':
     case 'pong':
       return u32(message.nonce)
     case 'resolve':
-      return Buffer.concat([u32(message.request), Buffer.from(message.name, 'utf8')])
+      return joined(u32(message.request), Buffer.from(message.name, 'utf8'))
     case 'release':
-      return Buffer.concat([u32(message.request), message.release])
+      return joined(u32(message.request), message.release)
     case 'report':
       return encodeCbor({ ...message.report })
     case 'completion':
       return message.signed
   }
+}
+
+function joined(...parts: readonly Uint8Array[]): Uint8Array {
+  return Buffer.concat(parts)
+}
+
+function classByte(requestClass: RequestClass): Uint8Array {
+  return Uint8Array.of(requestClasses.indexOf(requestClass))
+}
+
+function hex(id: ChunkId): Buffer {
+  return Buffer.from(id, 'hex')
 }
 
 const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
@@ -209,8 +220,13 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     return { type: 'got', request: body.readUInt32BE(0) }
   },
   more(body) {
-    expectLength('more', body, 4 + digestBytes)
-    return { type: 'more', request: body.readUInt32BE(0), imageId: digest(body, 4) }
+    expectLength('more', body, 4 + 1 + digestBytes)
+    return {
+      type: 'more',
+      request: body.readUInt32BE(0),
+      class: pick(requestClasses, body[4], 'request class'),
+      imageId: digest(body, 5)
+    }
   },
   give(body) {
     expectLength('give', body, 4 + digestBytes)
@@ -276,8 +292,14 @@ const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
     return { type: 'boot', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
   },
   profile(body) {
-    expectLengthBetween('profile', body, digestBytes + 1, digestBytes + limits.profileBytesMax)
-    return { type: 'profile', imageId: digest(body, 0), bytes: body.subarray(digestBytes) }
+    const start = digestBytes + 4
+    expectLengthBetween('profile', body, start + 1, start + limits.profileBytesMax)
+    return {
+      type: 'profile',
+      imageId: digest(body, 0),
+      machines: body.readUInt32BE(digestBytes),
+      bytes: body.subarray(start)
+    }
   },
   peers: body => ({ type: 'peers', peers: decodePeers(body) }),
   ping(body) {

@@ -104,4 +104,22 @@ test('a watched device tells of reads before they are answered, and does the res
   t.deepEqual(reads, [[4, 2]])
   t.is(watched.size, 10)
   t.false('trim' in watched)
+  t.false('readNow' in watched)
+})
+
+test('a read that is answered at once is told of, too, and one that is not is told of once', t => {
+  const reads: [number, number][] = []
+  const device: BlockDevice = {
+    size: 10,
+    read: (_offset, length) => Promise.resolve(new Uint8Array(length)),
+    readNow: offset => offset > 4,
+    write: () => Promise.resolve(),
+    flush: () => Promise.resolve()
+  }
+  const watched = withReadsWatched(device, {
+    read: (offset, length) => reads.push([offset, length])
+  })
+  t.true(watched.readNow?.(5, Buffer.alloc(3)))
+  t.false(watched.readNow?.(2, Buffer.alloc(3)))
+  t.deepEqual(reads, [[5, 3]])
 })

@@ -24,8 +24,8 @@ test('arguments for agents are handed on as they are', t => {
 })
 
 test('a share of a profile may be learned first', t => {
-  t.is(parseOptions([]).profile, undefined)
-  t.is(parseOptions(['--profile', '0.8']).profile, 0.8)
+  t.deepEqual(parseOptions([]).profiles, [undefined])
+  t.deepEqual(parseOptions(['--profile', 'none,1,0.8']).profiles, [undefined, 1, 0.8])
 })
 
 test('what makes no sense is refused', t => {

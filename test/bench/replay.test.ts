@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import { loadScript, replay } from '../../bench/lab/replay.ts'
+import { loadScript, replay, waitsOf } from '../../bench/lab/replay.ts'
 import { NbdClient, parseNbdAddress, startNbdServer } from '../../src/nbd/index.ts'
 import { createLogger } from '../../src/observe/index.ts'
 import { memoryDevice } from '../helpers/memory-device.ts'
@@ -54,4 +54,9 @@ test('a byte that is not the image’s ends the replay', async t => {
   const client = await connected(t, wrong, folder)
   await t.throwsAsync(replay(client, await loadScript(trace, image)), { message: /2048/ })
   await client.close()
+})
+
+test('waiting is what a read takes beyond five milliseconds', t => {
+  t.deepEqual(waitsOf([1, 5, 6, 1005]), { seconds: 1.001, reads: 2 })
+  t.deepEqual(waitsOf([]), { seconds: 0, reads: 0 })
 })

@@ -36,6 +36,33 @@ test('each target is judged by the runs that it is about', t => {
   ])
 })
 
+test('boots with a profile are judged by boots with the same one, and by cold ones', t => {
+  const waiting = (seconds: number) => ({ replays: [{ waits: { seconds, reads: 9 } }] })
+  const boot = (name: string, machines: number, seconds: number, waited: number) =>
+    outcome({ name, workload: 'replay', machines, seconds, facts: waiting(waited) })
+  const learned = [
+    boot('nbdkit', 1, 8, 4),
+    boot('bootswarm', 1, 6, 3),
+    boot('bootswarm', 16, 7, 50),
+    boot('bootswarm, profile 1', 1, 4, 1),
+    boot('bootswarm, profile 1', 16, 6, 40),
+    boot('bootswarm, profile 0.8', 1, 5, 2),
+    boot('bootswarm, profile 0.8', 16, 6, 45)
+  ]
+  const found = verdicts(learned, goals).filter(({ what }) => what.includes('profile'))
+  t.deepEqual(
+    found.map(({ value, isMet }) => [Number(value.toFixed(2)), isMet]),
+    [
+      [0.5, true],
+      [1.5, false],
+      [1.2, true],
+      [0.83, true],
+      [0.33, true],
+      [0.8, false]
+    ]
+  )
+})
+
 test('with a faster seed link the seed may send more', t => {
   const upload = verdicts(runs, { ...goals, isSeedFaster: true }).find(({ what }) =>
     what.includes('seed upload')

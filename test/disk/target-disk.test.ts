@@ -37,6 +37,24 @@ test('a read waits for its blocks, asks once, and what is there is read at once'
   await disk.close()
 })
 
+test('what is read without waiting is what is here, in memory, and not zeros by the manifest', async t => {
+  const path = join(await temporaryDirectory(t), 'disk')
+  const options = optionsFor(path, image)
+  const disk = await TargetDisk.open(options)
+  const into = Buffer.alloc(5000)
+  t.false(disk.readNow(100, into), 'it is missing')
+  t.deepEqual(options.needs.asked, [])
+  await placeAll(disk, image)
+  t.true(disk.readNow(100, into))
+  t.true(image.bytes.subarray(100, 5100).equals(into))
+  t.false(disk.readNow(2 * chunkSize - 10, into), 'a part of it is zeros: who asks shall be told')
+  await disk.write(2 * chunkSize, Buffer.alloc(8192, 8))
+  t.true(disk.readNow(2 * chunkSize, into))
+  t.true(Buffer.alloc(5000, 8).equals(into))
+  await disk.close()
+  t.false(disk.readNow(100, into))
+})
+
 test('a read over several chunks asks for all of them, and an abandoned one is called off', async t => {
   const path = join(await temporaryDirectory(t), 'disk')
   const options = optionsFor(path, image)

@@ -19,6 +19,13 @@ export function mappedDevice(content: number | Uint8Array, known: readonly Exten
       calls.push(`read ${offset} ${length}`)
       return memory.read(offset, length, signal)
     },
+    readNow: (offset, into) => {
+      const isData = cut(known, offset, into.length).every(
+        ({ zero, presence }) => !zero && presence !== 'remote'
+      )
+      if (isData) memory.bytes.copy(into, 0, offset, offset + into.length)
+      return isData
+    },
     write: (offset, data) => memory.write(offset, data),
     flush: () => memory.flush(),
     extents: async (offset, length) => cut(known, offset, length),

@@ -1,8 +1,8 @@
-import { open, readFile } from 'node:fs/promises'
+import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { BootswarmError } from '../../src/base/index.ts'
-import { fileError, syncDirectory, writeFully } from '../../src/image/files.ts'
+import { fileError, replaceFile, syncDirectory, writeFully } from '../../src/image/files.ts'
 import { noise } from '../helpers/image-files.ts'
 import { temporaryDirectory } from '../helpers/process.ts'
 
@@ -40,4 +40,18 @@ test('a full device is reported as such', async t => {
   const error = await t.throwsAsync(writeFully(handle, noise(10, 1), 0))
   await handle.close()
   t.true((fileError(error, '/dev/full') as BootswarmError).code === 'ERR_DISK_FULL')
+})
+
+test('a file is replaced as a whole, or stays as it was', async t => {
+  const directory = await temporaryDirectory(t)
+  const path = join(directory, 'file')
+  await replaceFile(path, noise(1000, 1), 0o600)
+  await replaceFile(path, noise(2000, 2), 0o600)
+  t.deepEqual(await readFile(path), Buffer.from(noise(2000, 2)))
+  t.is((await stat(path)).mode & 0o777, 0o600)
+  t.deepEqual(await readdir(directory), ['file'])
+  const missing = join(directory, 'missing', 'file')
+  await t.throwsAsync(replaceFile(missing, noise(10, 1), 0o644), { code: 'ERR_FILE_MISSING' })
+  await t.throwsAsync(replaceFile(directory, noise(10, 1), 0o644), { code: 'ERR_FILE_MISSING' })
+  t.deepEqual(await readFile(path), Buffer.from(noise(2000, 2)))
 })

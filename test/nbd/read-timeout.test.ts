@@ -25,8 +25,10 @@ test('whoever reads can still call it off', async t => {
 
 test('what the device can do besides, it still can; what it cannot, it still cannot', async t => {
   t.false('zero' in withReadTimeout(memoryDevice(512), 5))
+  t.false('readNow' in withReadTimeout(memoryDevice(512), 5))
   const device = mappedDevice(512, [])
   const limited = withReadTimeout(device, 5000)
+  t.is(limited.readNow?.(0, Buffer.alloc(1)), true)
   await limited.zero?.(1, 2)
   await limited.trim?.(3, 4)
   await limited.prefetch?.(5, 6)

@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { silentLogger } from '../../src/base/index.ts'
@@ -92,4 +95,24 @@ test('a source that sends other bytes, or more of them, leaves nothing behind', 
     t.deepEqual(cache.offer().bootFiles, [])
     t.deepEqual(await readdir(folder), [])
   }
+})
+
+test('a manifest that has no end is given up', async t => {
+  let sent = 0
+  const endless = createServer((_request, response) => {
+    const piece = Buffer.alloc(64 * 1024, ' ')
+    const more = (): void => {
+      sent += piece.length
+      response.write(piece, error => (error ? undefined : more()))
+    }
+    more()
+  }).listen(0, '127.0.0.1')
+  await once(endless, 'listening')
+  t.teardown(() => endless.close())
+  const { port } = endless.address() as AddressInfo
+  const { url } = await source(t)
+  const cache = await starting(t, { sources: [`http://127.0.0.1:${port}`, url] })
+  await cache.fill()
+  t.is(cache.offer().bootFiles.length, 3, 'from the next source')
+  t.true(sent < 64 * 1024 * 1024)
 })

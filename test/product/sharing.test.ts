@@ -1,5 +1,6 @@
 import test from 'ava'
-import { cp } from 'node:fs/promises'
+import { cp, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startBootswarm } from '../helpers/process.ts'
 import { MiB, noiseImage } from './images.ts'
 import { Lab, patienceMs, slowTicket } from './lab.ts'
@@ -81,6 +82,53 @@ test('two seeds share the chunks; the one that is left does the rest', async t =
   await late.until('complete')
   t.true(bytes.equals(await late.read()))
 })
+
+test('a seed of two processes shares the chunks among them, starts one that died again, and leaves none', async t => {
+  const lab = await Lab.make(t)
+  const { path, bytes } = await noiseImage(lab.path('image'), 12)
+  const { storedBytes } = await lab.importImage(path, 'lab')
+  const seed = startBootswarm(t, [
+    ...['seed', '--store', lab.store, '--processes', '2', '--json'],
+    ...['--listen', '/ip4/127.0.0.1/tcp/0', '--http', '127.0.0.1:0']
+  ])
+  const { addresses } = await seed.waitForEvent('ready', { timeoutMs: patienceMs })
+  const ids = new Set((addresses as string[]).map(address => address.split('/p2p/')[1]))
+  t.is(ids.size, 2)
+  const ticket = await slowTicket(t, await lab.ticket(), 2 * MiB)
+  const agent = await lab.startAgent({ name: 'a', ticket, extra: ['--until', 'complete'] })
+  await agent.until('complete')
+  t.true(bytes.equals(await agent.read()))
+  const { seed: facts, machines } = (await lab.status()) as {
+    seed: { addresses: string[]; bytesSent: number }
+    machines: unknown[]
+  }
+  t.deepEqual(facts.addresses, addresses)
+  t.is(machines.length, 1)
+  t.true(facts.bytesSent >= storedBytes * 0.9, `sent ${facts.bytesSent} of ${storedBytes}`)
+
+  const [further] = await childrenOf(seed.pid)
+  if (further === undefined) throw new Error('there is no second process')
+  process.kill(further, 'SIGKILL')
+  const lookUntil = Date.now() + patienceMs
+  let again: number | undefined
+  while ((again === undefined || again === further) && Date.now() < lookUntil) {
+    await sleep(100)
+    again = (await childrenOf(seed.pid))[0]
+  }
+  t.not(again, undefined)
+  const late = await lab.startAgent({ name: 'b', extra: ['--until', 'complete'] })
+  await late.until('complete')
+  t.true(bytes.equals(await late.read()))
+  t.deepEqual(await seed.stop(), { code: 0, signal: null })
+  t.deepEqual(await childrenOf(again ?? 0), [])
+  t.throws(() => process.kill(again ?? 0, 0), { code: 'ESRCH' })
+})
+
+/** Processes that `pid` has started and that still are. */
+async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')
+  return text.split(' ').filter(Boolean).map(Number)
+}
 
 test('an image that only one of two seeds has is found', async t => {
   const lab = await Lab.make(t)

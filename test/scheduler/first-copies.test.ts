@@ -107,3 +107,29 @@ test('who turns a chunk down is not slow', t => {
   t.is(idOf(copies.next('b', confirmMs + 1)), 'c0')
   t.is(idOf(copies.next('a', confirmMs + 1)), 'c1')
 })
+
+test('what is preferred is given first, in its order, whenever that is said', t => {
+  const copies = new FirstCopies(ids(5))
+  t.is(idOf(copies.next('a', 0)), 'c0')
+  const preferred = ['c4', 'c2', 'strange', 'c0']
+  copies.prefer(preferred)
+  t.deepEqual(
+    ['a', 'b'].map(peer => idOf(copies.next(peer, 0))),
+    ['c4', 'c2']
+  )
+  copies.prefer(preferred)
+  t.deepEqual(
+    ['a', 'b'].map(peer => idOf(copies.next(peer, 0))),
+    ['c1', 'c3']
+  )
+  t.is(copies.next('a', 0).kind, 'none')
+})
+
+test('a chunk that nobody holds any more is given once more', t => {
+  const copies = new FirstCopies(ids(2))
+  for (const id of ids(2)) copies.confirmed(id)
+  t.is(copies.next('a', 0).kind, 'none')
+  copies.lost('c1')
+  t.is(idOf(copies.next('a', 0)), 'c1')
+  t.is(copies.next('a', 0).kind, 'none')
+})

@@ -195,3 +195,31 @@ test('what somebody waits for, or is needed soon for another reason, is asked of
   t.deepEqual(inWords(fetcher.want([3], 'urgent')), ['request 3 of seed urgent'])
   t.deepEqual(inWords(fetcher.want([5], 'prefetch')), ['request 5 of seed prefetch'])
 })
+
+test('in a crowd a seed picks what a profile names, but for what is read next', t => {
+  const asked = (machines: number): number[] => {
+    const fetcher = new Fetcher(100)
+    fetcher.join('seed')
+    fetcher.apply({ type: 'crowd', machines })
+    fetcher.want(range(0, 100))
+    fetcher.apply({ type: 'foreseen', items: range(10, 20) })
+    return requestsIn(fetcher.actions).map(({ item }) => item)
+  }
+  t.is(asked(63).length, 10)
+  t.deepEqual(asked(64), [10])
+})
+
+test('a seed that picks what no profile names is asked by name for what one does', t => {
+  const fetcher = new Fetcher(100)
+  fetcher.join('seed')
+  fetcher.apply({ type: 'crowd', machines: 1000 })
+  fetcher.want(range(0, 100))
+  fetcher.apply({ type: 'foreseen', items: range(10, 20) })
+  fetcher.apply({ type: 'given', peer: 'seed', item: 12 })
+  fetcher.apply({ type: 'settled', item: 12 })
+  const isAsked = (item: number): boolean =>
+    requestsIn(fetcher.actions).some(request => request.item === item)
+  t.false(isAsked(15))
+  fetcher.apply({ type: 'given', peer: 'seed', item: 50 })
+  t.true(isAsked(15))
+})

@@ -160,3 +160,24 @@ test('without rebuilding, who got a chunk from elsewhere is nobody to be sent to
   seed.holds('a', 'c0')
   t.is(ask(seed, 'b', 'c0').kind, 'send')
 })
+
+test('when all who hold a chunk have gone it is a first copy again: labs come in waves', t => {
+  const seed = seedOf(ids(3))
+  for (const peer of ['a', 'b']) for (const id of ids(2)) seed.holds(peer, id)
+  seed.holds('a', 'c2')
+  t.deepEqual(takeAll(seed, 'c'), [])
+  seed.gone('a')
+  t.deepEqual(takeAll(seed, 'c'), ['c2'])
+  seed.gone('b')
+  t.deepEqual(takeAll(seed, 'd'), ['c0', 'c1'])
+})
+
+test('what a boot is foreseen to read leaves the seed first', t => {
+  const seed = seedOf(ids(4))
+  seed.prefer(imageId, ['c3', 'c1'])
+  t.deepEqual(takeAll(seed, 'a'), ['c3', 'c1', 'c0', 'c2'])
+  const without = new Serving('seed', { profile: false })
+  without.offer(imageId, ids(4))
+  without.prefer(imageId, ['c3', 'c1'])
+  t.deepEqual(takeAll(without, 'a'), ids(4))
+})

@@ -5,6 +5,7 @@ import test from 'ava'
 import { limits } from '../../src/base/index.ts'
 import { expectedAddresses, rememberAddresses, seedKey } from '../../src/seed/identity.ts'
 import { peerIdOf } from '../../src/swarm/index.ts'
+import { rejectsWith } from '../helpers/errors.ts'
 import { newStore } from './samples.ts'
 
 test('a store has one seed key for ever, which only its owner may read', async t => {
@@ -13,6 +14,16 @@ test('a store has one seed key for ever, which only its owner may read', async t
   t.deepEqual((await seedKey(store)).seed, key.seed)
   t.not(Buffer.compare(key.publicKey, store.lab.publicKey), 0)
   t.is((await stat(join(directory, 'seed-key'))).mode & 0o777, 0o600)
+})
+
+test('another seed of the lab has a key of its own, under a name of letters, digits and hyphens', async t => {
+  const { store } = await newStore(t)
+  const keys = await Promise.all([seedKey(store), seedKey(store, 'process-2')])
+  t.not(Buffer.compare(keys[0].publicKey, keys[1].publicKey), 0)
+  t.deepEqual((await seedKey(store, 'process-2')).seed, keys[1].seed)
+  for (const as of ['', 'Second', '../key', 'a'.repeat(65)]) {
+    await rejectsWith(t, 'ERR_USAGE', seedKey(store, as))
+  }
 })
 
 test('before its first start a seed is expected at the host’s addresses, then where it was', async t => {

@@ -35,11 +35,11 @@ export class AgentDownloads {
     link.send({ type: 'want', request, class: want.class, insist, id })
   }
 
-  more(link: SimLink, imageId: ChunkId): void {
+  more(link: SimLink, imageId: ChunkId, requestClass: RequestClass): void {
     const request = this.#next
     this.#next += 1
     this.#byRequest.set(request, { link, item: undefined, frameBytes: 0, received: 0 })
-    link.send({ type: 'more', request, imageId })
+    link.send({ type: 'more', request, class: requestClass, imageId })
   }
 
   given(request: number, item: number): void {

@@ -163,8 +163,7 @@ export class AgentNode extends SimNode {
     this.tell({ type: 'heard', peer })
     switch (message.type) {
       case 'want':
-        this.serve(link, message)
-        return
+        return this.serve(link, message)
       case 'cancel':
         this.uploads.cancel(asLink(link), message.request)
         return
@@ -186,13 +185,14 @@ export class AgentNode extends SimNode {
         this.#news.interested(asLink(link), message)
         if (this.isLiar) link.send({ type: 'have-all', imageId: message.imageId })
         return
+      case 'profile':
+        return this.tell({ type: 'crowd', machines: message.machines })
       case 'have-all':
         this.tell({ type: 'has-all', peer })
         if (link.certificate.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
         return
       case 'have-map':
-        this.tell({ type: 'has-map', peer, first: message.first, bits: message.bits })
-        return
+        return this.tell({ type: 'has-map', peer, first: message.first, bits: message.bits })
       case 'have':
         this.tell({ type: 'has', peer, items: message.items })
         for (const item of message.items) this.serving.holds(peer, this.world.idOf(item))
@@ -328,7 +328,7 @@ export class AgentNode extends SimNode {
       }
       case 'more': {
         const link = this.links.get(action.peer)
-        if (link !== undefined) this.#downloads.more(link, imageId)
+        if (link !== undefined) this.#downloads.more(link, imageId, action.class)
         return
       }
       case 'request': {

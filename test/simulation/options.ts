@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { limits } from '../../src/base/index.ts'
-import { allMechanisms, type Mechanisms } from '../../src/scheduler/index.ts'
+import { defaultMechanisms, type Mechanisms } from '../../src/scheduler/index.ts'
 import type { LabOptions, Workload } from './lab-options.ts'
 import type { Costs } from './processor.ts'
 
@@ -27,7 +27,7 @@ export const defaultOptions: LabOptions = {
   rackMbit: 1_000,
   seedRack: 0,
   costs: { handshakeMs: 3.5, messageMs: 0.035, megabyteMs: 1, verifyMs: 1, compressMs: 1.5 },
-  mechanisms: allMechanisms,
+  mechanisms: defaultMechanisms,
   profile: 0,
   background: 1,
   fallbackMs: 0,
@@ -226,7 +226,9 @@ export function argumentsOf(lab: LabOptions): string {
   const numbers = Object.keys(numberMeanings).filter(
     name => value(lab, name) !== value(defaultOptions, name)
   )
-  const off = Object.keys(allMechanisms).filter(name => !lab.mechanisms[name as keyof Mechanisms])
+  const off = Object.keys(defaultMechanisms).filter(
+    name => !lab.mechanisms[name as keyof Mechanisms]
+  )
   return [
     `--agents ${lab.agents} --workload ${lab.workload}`,
     ...numbers.map(name => `--${dashed(name)} ${String(value(lab, name))}`),
@@ -249,9 +251,9 @@ function labOf(numbers: Record<string, number>): LabOptions {
 /** All but those named, with commas between. */
 function mechanismsWithout(text: string): Mechanisms {
   const off = text.split(',').filter(name => name !== '')
-  const unknown = off.find(name => !Object.hasOwn(allMechanisms, name))
+  const unknown = off.find(name => !Object.hasOwn(defaultMechanisms, name))
   if (unknown !== undefined) {
-    throw new Error(`--without ${unknown} is none of ${Object.keys(allMechanisms).join(', ')}`)
+    throw new Error(`--without ${unknown} is none of ${Object.keys(defaultMechanisms).join(', ')}`)
   }
   return { ...defaultOptions.mechanisms, ...Object.fromEntries(off.map(name => [name, false])) }
 }

@@ -29,6 +29,10 @@ export class SeedNode extends SimNode {
   start(): void {
     this.state = 'up'
     this.serving.offer(imageId, this.#order())
+    this.serving.prefer(
+      imageId,
+      this.world.profile.map(item => this.world.idOf(item))
+    )
     this.#pingAll()
     this.#retry()
   }
@@ -64,6 +68,7 @@ export class SeedNode extends SimNode {
         this.uploads.cancel(asLink(link), message.request)
         return
       case 'interest':
+        this.#tellProfile(link)
         link.send({ type: 'have-all', imageId: message.imageId })
         this.#introductions.introduce(asLink(link), message.imageId, peerId => ({
           peerId,
@@ -86,6 +91,13 @@ export class SeedNode extends SimNode {
       case 'ping':
         link.send({ type: 'pong', nonce: message.nonce })
     }
+  }
+
+  /** The machines know it from the start; of the crowd they hear here. */
+  #tellProfile(link: SimLink): void {
+    if (this.world.profile.length === 0) return
+    const machines = this.#introductions.count(imageId)
+    link.send({ type: 'profile', imageId, machines, bytes: new Uint8Array(1) })
   }
 
   #newBrothers(): Brothers {

@@ -63,7 +63,11 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   }),
   cancel: message('cancel', { request: u32 }),
   got: message('got', { request: u32 }),
-  more: message('more', { request: u32, imageId: anyId }),
+  more: message('more', {
+    request: u32,
+    class: fc.constantFrom(...requestClasses),
+    imageId: anyId
+  }),
   give: message('give', { request: u32, id: anyId }),
   accept: message('accept', { request: u32, waiting: fc.boolean() }),
   frame: message('frame', {
@@ -96,7 +100,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   release: message('release', { request: u32, release: bytes(0, limits.releaseBytesMax) }),
   completion: message('completion', { signed: bytes(1, limits.completionBytesMax) }),
   boot: message('boot', { imageId: anyId, bytes: bytes(8, 400) }),
-  profile: message('profile', { imageId: anyId, bytes: bytes(1, 400) }),
+  profile: message('profile', { imageId: anyId, machines: u32, bytes: bytes(1, 400) }),
   report: message('report', { report })
 }
 
@@ -122,6 +126,7 @@ export const largestMessages: readonly Message[] = [
   {
     type: 'profile',
     imageId: 'ab'.repeat(32),
+    machines: 0xffff_ffff,
     bytes: new Uint8Array(limits.profileBytesMax)
   },
   {

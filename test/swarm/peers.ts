@@ -45,7 +45,7 @@ export async function startPeer(t: ExecutionContext, options: TestPeerOptions): 
     handlers: {
       onPeer: link => history.push(`peer ${link.peerId}`),
       onMessage: (link, message) => {
-        received.push(message)
+        received.push(kept(message))
         peer.onMessage(link, message)
       },
       onWritable: () => peer.onWritable(),
@@ -73,9 +73,18 @@ export async function startPeer(t: ExecutionContext, options: TestPeerOptions): 
   return peer
 }
 
+/** The bytes of a segment are overwritten when it has been handled. */
+function kept(message: Message): Message {
+  return message.type === 'segment' ? { ...message, bytes: Buffer.from(message.bytes) } : message
+}
+
 /** Looks again after every turn of the event loop that brings something, until it is so. */
-export async function until(holds: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + waitMs
+export async function until(
+  holds: () => boolean,
+  what: string,
+  patienceMs = waitMs
+): Promise<void> {
+  const end = performance.now() + patienceMs
   while (!holds()) {
     if (performance.now() > end) throw new Error(`waited in vain for: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))

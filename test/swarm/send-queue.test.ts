@@ -7,7 +7,8 @@ function upload(peer: FakeLink, request: number, wanted: RequestClass): Upload {
   const id = 'ab'.repeat(32)
   const { link } = peer
   const state = 'ready'
-  return { link, request, id, class: wanted, state, isAccepted: true, frame: undefined, offset: 0 }
+  const whole = { isGift: false, isAccepted: true, frame: undefined, offset: 0 }
+  return { link, request, id, class: wanted, state, ...whole }
 }
 
 const firstOfLine = (line: Iterable<Upload>): Upload | undefined => [...line][0]

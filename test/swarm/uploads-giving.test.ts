@@ -1,19 +1,23 @@
 import test from 'ava'
-import { type Gift, type SendPolicy } from '../../src/base/index.ts'
+import { type Gift, type RequestClass, type SendPolicy } from '../../src/base/index.ts'
 import { FakeLink } from './fake-link.ts'
 
 import { frameOf, id, outline, settled, started } from './sender.ts'
+
+function more(request: number, requestClass: RequestClass = 'background') {
+  return { type: 'more', request, class: requestClass, imageId: id(0) } as const
+}
 
 test('one that takes any chunk is told which, and gets it; when none is left, that', async t => {
   const gifts: Gift[] = [{ kind: 'chunk', id: id(7) }, { kind: 'later' }, { kind: 'none' }]
   const { uploads, loads } = started({ next: () => gifts.shift() ?? { kind: 'none' } })
   const a = new FakeLink('a')
-  uploads.more(a.link, { type: 'more', request: 1, imageId: id(0) })
+  uploads.more(a.link, more(1))
   await settled()
   t.deepEqual(loads, [id(7)])
   t.deepEqual(outline(a), ['give 1', 'frame 1', 'segment 1'])
   t.deepEqual(a.sentOf('give')[0]?.id, id(7))
-  uploads.more(a.link, { type: 'more', request: 2, imageId: id(0) })
+  uploads.more(a.link, more(2))
   await settled()
   t.is(a.sent.length, 3, 'it waits')
   uploads.writable()
@@ -25,7 +29,7 @@ test('takers wait behind what somebody waits for, and can change their mind', as
   const [a, b] = [new FakeLink('a'), new FakeLink('b')]
   b.room = 0
   want(b, 1, 'urgent')
-  uploads.more(a.link, { type: 'more', request: 1, imageId: id(0) })
+  uploads.more(a.link, more(1))
   await settled()
   t.deepEqual(a.sent, [], 'an urgent frame is still to go')
   uploads.cancel(a.link, 1)
@@ -34,6 +38,32 @@ test('takers wait behind what somebody waits for, and can change their mind', as
   await settled()
   t.deepEqual(outline(b), ['accept 1', 'frame 1', 'segment 1'])
   t.deepEqual(a.sent, [])
+})
+
+test('who takes one for a boot that is foreseen waits for nobody', async t => {
+  const { uploads, want } = started({ next: () => ({ kind: 'chunk', id: id(7) }) })
+  const [a, b] = [new FakeLink('a'), new FakeLink('b')]
+  b.room = 0
+  want(b, 1, 'urgent')
+  uploads.more(a.link, more(1, 'prefetch'))
+  await settled()
+  t.deepEqual(outline(a), ['give 1', 'frame 1', 'segment 1'])
+})
+
+test('who asks by name for what it was just given gets it once, as soon as it asks for', async t => {
+  const { uploads, want, wants } = started({ next: () => ({ kind: 'chunk', id: id(7) }) })
+  const [a, b] = [new FakeLink('a'), new FakeLink('b')]
+  uploads.more(a.link, more(1))
+  want(b, 1, 'prefetch')
+  want(a, 2, 'urgent', id(7))
+  await settled()
+  t.deepEqual(
+    wants.map(({ peer }) => peer),
+    ['b']
+  )
+  t.deepEqual(outline(a), ['give 1', 'frame 1', 'segment 1'])
+  uploads.cancel(a.link, 2)
+  t.deepEqual(outline(a).length, 3, 'the peer keeps what was given')
 })
 
 test('who asks one that only seeks the chunk is answered when somebody has promised it', t => {

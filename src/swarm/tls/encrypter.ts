@@ -46,18 +46,20 @@ class NativeTls implements ConnectionEncrypter {
     connection: MessageStream,
     options?: SecureConnectionOptions
   ): Promise<SecuredConnection> {
-    const signal = limited(options?.signal)
-    return this.#turns.take(
-      () => this.#secure(connection, 'server', { ...options, signal }),
-      signal
-    )
+    // Its own time begins with its turn: of a whole room that dials at once the last comes late.
+    const waits = options?.signal ?? AbortSignal.timeout(limits.admissionMs)
+    return this.#turns.take(() => {
+      const late = AbortSignal.timeout(limits.helloMs)
+      const signal = AbortSignal.any([late, waits])
+      return this.#secure(connection, 'server', { ...options, signal })
+    }, waits)
   }
 
   secureOutbound(
     connection: MessageStream,
     options?: SecureConnectionOptions
   ): Promise<SecuredConnection> {
-    const signal = limited(options?.signal)
+    const signal = options?.signal ?? AbortSignal.timeout(limits.dialMsMax)
     return this.#secure(connection, 'client', { ...options, signal })
   }
 
@@ -107,11 +109,6 @@ class NativeTls implements ConnectionEncrypter {
     )
     return this.#context
   }
-}
-
-function limited(signal: AbortSignal | undefined): AbortSignal {
-  const late = AbortSignal.timeout(limits.helloMs)
-  return signal === undefined ? late : AbortSignal.any([late, signal])
 }
 
 function wrap(

@@ -2,12 +2,14 @@ import type { TLSSocket } from 'node:tls'
 import { StreamStateError, type AbortOptions, type MessageStream } from '@libp2p/interface'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
 import { limits } from '../../base/index.ts'
-import { BlockPool } from '../block-pool.ts'
+import { blocks } from '../block-pool.ts'
 import { BlockWriter } from '../block-writer.ts'
+import { readDirectly, type TakeBytes } from './direct-read.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
-const blocks = new BlockPool(limits.writeBlockBytes)
+/** One more than a link's: what is said of its window goes out with what it says. */
+const patientTurns = 3
 
 /**
  * The plain side of a secured connection. It ends with the connection below, which holds the socket.
@@ -19,18 +21,20 @@ const blocks = new BlockPool(limits.writeBlockBytes)
 export class TlsStream extends AbstractMessageStream {
   #connection: MessageStream
   #socket: TLSSocket
-  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), { patientTurns })
   /** Given to the socket and not yet taken by the kernel. */
   #unsentBytes = 0
   /** Somebody was told to wait for 'drain'. */
   #isAwaited = false
+  #take: TakeBytes | undefined
 
   constructor(connection: MessageStream, socket: TLSSocket) {
     const { log, inactivityTimeout, maxReadBufferLength, direction } = connection
     super({ log, inactivityTimeout, maxReadBufferLength, direction })
     this.#connection = connection
     this.#socket = socket
-    socket.on('data', (bytes: Buffer) => this.onData(bytes))
+    const receive = (bytes: Buffer): void => this.#receive(bytes)
+    if (!readDirectly(socket, receive)) socket.on('data', receive)
     // Whoever closes the connection closes the socket: what is collected goes out before.
     const destroySoon = socket.destroySoon.bind(socket)
     socket.destroySoon = () => {
@@ -65,6 +69,31 @@ export class TlsStream extends AbstractMessageStream {
     return { sentBytes: data.byteLength, canSendMore }
   }
 
+  /** `take` is given what comes in instead of the 'message' event, but for what had to be kept meanwhile. */
+  takeDirectly(take: TakeBytes): void {
+    this.#take = take
+  }
+
+  /** As `send`, of what lies in a block of the pool up to `end`; it is this stream's from now on. */
+  sendBlock(block: Buffer, end: number): boolean {
+    if (this.writeStatus !== 'writable' || !this.#socket.writable) {
+      blocks.give(block)
+      throw new StreamStateError('cannot write to a connection that is closing')
+    }
+    if (end > limits.smallWriteBytesMax) {
+      this.#writer.flush()
+      this.#handOn(block.subarray(0, end), block)
+    } else {
+      this.#writer.write(block.subarray(0, end))
+      blocks.give(block)
+      this.#writer.flush()
+    }
+    const canSendMore = this.#hasRoom()
+    if (!canSendMore) this.#isAwaited = true
+    this.writableNeedsDrain = !canSendMore
+    return canSendMore
+  }
+
   override sendReset(error: Error): void {
     this.#connection.abort(error)
   }
@@ -81,12 +110,27 @@ export class TlsStream extends AbstractMessageStream {
     await this.#connection.close(options)
   }
 
+  #receive(bytes: Buffer): void {
+    const isNext = this.readStatus === 'readable' && this.readBufferLength === 0
+    if (this.#take !== undefined && isNext) this.#take(bytes)
+    else this.onData(Uint8Array.from(bytes))
+  }
+
   #handOn(bytes: Buffer, block: Buffer): void {
+    if (bytes.length <= limits.smallWriteBytesMax) {
+      // Hundreds of links that each say little would else hold a whole block each until it is sent.
+      const copy = Buffer.from(bytes)
+      blocks.give(block)
+      this.#write(copy)
+    } else this.#write(bytes, block)
+  }
+
+  #write(bytes: Buffer, block?: Buffer): void {
     this.#unsentBytes += bytes.length
     // Called with an error too, when the socket has ended.
     this.#socket.write(bytes, () => {
       this.#unsentBytes -= bytes.length
-      blocks.give(block)
+      if (block !== undefined) blocks.give(block)
       if (!this.#isAwaited || !this.#hasRoom()) return
       this.#isAwaited = false
       this.safeDispatchEvent('drain')
