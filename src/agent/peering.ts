@@ -241,7 +241,6 @@ export class Peering {
       case 'boot':
       case 'completion':
       case 'report':
-      case 'completion':
       case 'hello':
         // Nothing an agent acts upon: it signs no releases and keeps no list of machines.
         return
