@@ -38,7 +38,7 @@ start_agent() {
   modprobe -q nbd nbds_max=1 max_part=0
   [ -e /sys/block/nbd0 ] ||
     fail 'this kernel has no nbd' 'put the module nbd into the initramfs' || return
-  rm -f "$home"/state/said-* "$home/state/error" "$home/state/handed-over"
+  rm -f "$home"/state/said-* "$home"/state/tags-* "$home/state/error" "$home/state/handed-over"
   say "starting the agent for $image on $disk"
   # shellcheck disable=SC2016
   busybox unshare -m busybox sh -c '

@@ -49,7 +49,13 @@ devices() {
   done
 }
 
-tag() { blkid -p -o value -s "$1" "$2" 2>/dev/null; }
+# A device is looked at once: blkid reads it in some forty places, which all have to come from somewhere.
+tag() {
+  tags=/run/bootswarm/state/tags-${2##*/}
+  [ -e "$tags" ] || blkid -p -o export "$2" >"$tags" 2>/dev/null
+  # Spaces and the like are written with a backslash.
+  sed -n "s/^$1=//p" "$tags" | sed 's/\\\(.\)/\1/g'
+}
 
 # Sets root_device: what root= names, among what lies over the agent's device and nowhere else.
 find_root() {

@@ -56,14 +56,13 @@ export interface VerifyOutcome {
 
 type Settle = PromiseWithResolvers<VerifyOutcome>
 
-const wakeIntervalMs = 1
 const digestBytes = 32
 const wordBytes = 4
 
 /**
  * The thread that decodes and hashes. What it shall do stands in a ring of memory that both sides see, and it
  * waits there: as messages each job and each answer was an object to write, to read and to collect, and
- * calling a thread that is awake costs as much as half a chunk's hash. Messages are for what is rare.
+ * a thread that sleeps is costly to wake. Messages are for what is rare.
  */
 export class VerifyThread {
   readonly #worker: Worker
@@ -79,7 +78,6 @@ export class VerifyThread {
   #posted = 0
   #settled = 0
   #isWakeDue = false
-  #wokenAt = 0
 
   /** `onEnd` is called when the thread has failed; its jobs are rejected then. */
   constructor(onEnd: () => void) {
@@ -133,20 +131,15 @@ export class VerifyThread {
     this.#wake()
   }
 
-  /**
-   * At the end of the turn; but once a millisecond where chunks come quicker than that: to wake a thread that sleeps, and to be
-   * called by it, costs as much as a quarter of a chunk's hash.
-   */
+  /** At the end of the turn, once: a thread that sleeps is costly to wake, and frames come several at a time. */
   #wake(): void {
     if (this.#isWakeDue) return
     this.#isWakeDue = true
-    if (performance.now() - this.#wokenAt >= wakeIntervalMs) setImmediate(this.#wakeNow)
-    else setTimeout(this.#wakeNow, wakeIntervalMs)
+    setImmediate(this.#wakeNow)
   }
 
   readonly #wakeNow = (): void => {
     this.#isWakeDue = false
-    this.#wokenAt = performance.now()
     Atomics.add(this.#words, verifyLayout.wakes, 1)
     Atomics.notify(this.#words, verifyLayout.wakes, 1)
   }

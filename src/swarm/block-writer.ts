@@ -1,12 +1,4 @@
-import { limits } from '../base/index.ts'
 import type { BlockPool } from './block-pool.ts'
-
-export interface BlockWriterOptions {
-  /** So much is left free at the beginning of each block. */
-  readonly headBytes?: number
-  /** So many more turns little is waited for: a chunk that has come is followed by what is asked for next. */
-  readonly patientTurns?: number
-}
 
 /**
  * Collects what is written in one turn of the event loop, and hands it on at its end, or as soon as a
@@ -17,22 +9,16 @@ export class BlockWriter {
   /** `bytes` lie in `block`, which is the receiver's to give back to the pool. */
   readonly #handOn: (bytes: Buffer, block: Buffer) => void
   readonly #headBytes: number
-  readonly #patientTurns: number
   #block: Buffer | undefined
   /** In the block, its head included. */
   #end = 0
   #isFlushDue = false
-  #turnsLeft = 0
 
-  constructor(
-    pool: BlockPool,
-    handOn: (bytes: Buffer, block: Buffer) => void,
-    { headBytes = 0, patientTurns = 0 }: BlockWriterOptions = {}
-  ) {
+  /** With `headBytes`, so much is left free at the beginning of each block. */
+  constructor(pool: BlockPool, handOn: (bytes: Buffer, block: Buffer) => void, headBytes = 0) {
     this.#pool = pool
     this.#handOn = handOn
     this.#headBytes = headBytes
-    this.#patientTurns = patientTurns
     this.#end = headBytes
   }
 
@@ -54,20 +40,10 @@ export class BlockWriter {
     }
     if (this.filled === 0 || this.#isFlushDue) return
     this.#isFlushDue = true
-    this.#turnsLeft = this.#patientTurns
     setImmediate(this.#flushAtEnd)
   }
 
   readonly #flushAtEnd = (): void => {
-    if (
-      this.#turnsLeft > 0 &&
-      this.#block !== undefined &&
-      this.filled < limits.smallWriteBytesMax
-    ) {
-      this.#turnsLeft -= 1
-      setImmediate(this.#flushAtEnd)
-      return
-    }
     this.#isFlushDue = false
     this.flush()
   }

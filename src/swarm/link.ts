@@ -11,9 +11,6 @@ import { yamuxHeadBytes } from './yamux-reader.ts'
 /** What is written is copied at once, so one head serves all segments. */
 const segmentHead = Buffer.alloc(segmentHeadBytes)
 
-/** On a slow line a turn takes no time; on a quick one so much of a chunk comes in each that writes are halved. */
-const patientTurns = 2
-
 export interface LinkHandlers {
   onMessage(message: Message): void
   /** The link can take more segments. */
@@ -52,10 +49,7 @@ export class Link {
   #reader = new MessageReader()
   #writable = true
   /** What was said in this turn of the event loop: it goes out at its end, in one frame of yamux. */
-  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), {
-    headBytes: yamuxHeadBytes,
-    patientTurns
-  })
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), yamuxHeadBytes)
   /** Received since the peer was last told that it may send more. */
   #unacknowledged = 0
   #windowBytes: number = limits.linkWindowBytes

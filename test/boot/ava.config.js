@@ -1,6 +1,8 @@
 // Booting a real kernel under software emulation takes a minute or more, and wants the machine for
 // itself: one file at a time, one test at a time.
-const onlyInAll = ['test/boot/own-disk.test.ts']
+const onlyInAll = ['own-disk', 'shut-down', 'two-machines', 'small-machine'].map(
+  name => `test/boot/${name}.test.ts`
+)
 const leftOut = process.env.BOOTSWARM_BOOT === 'all' ? [] : onlyInAll
 
 export default {

@@ -4,17 +4,13 @@ import fc from 'fast-check'
 import { BlockPool } from '../../src/swarm/block-pool.ts'
 import { BlockWriter } from '../../src/swarm/block-writer.ts'
 
-function startWriter(blockBytes: number, patientTurns = 0) {
+function startWriter(blockBytes: number) {
   const pool = new BlockPool(blockBytes)
   const handed: Buffer[] = []
-  const writer = new BlockWriter(
-    pool,
-    (bytes, block) => {
-      handed.push(Buffer.from(bytes))
-      pool.give(block)
-    },
-    { patientTurns }
-  )
+  const writer = new BlockWriter(pool, (bytes, block) => {
+    handed.push(Buffer.from(bytes))
+    pool.give(block)
+  })
   return { writer, handed }
 }
 
@@ -27,20 +23,6 @@ test('what is written in one turn goes out together, at its end', async t => {
   await nextTurn()
   t.deepEqual(handed.map(String), ['one turn'])
   t.is(writer.filled, 0)
-})
-
-test('little waits for what the next turns bring, and for no more than those', async t => {
-  const { writer, handed } = startWriter(64 * 1024, 2)
-  writer.write(Buffer.from('got '))
-  await nextTurn()
-  t.deepEqual(handed, [])
-  writer.write(Buffer.from('want'))
-  for (let turn = 0; turn < 2; turn += 1) await nextTurn()
-  t.deepEqual(handed.map(String), ['got want'])
-  const much = Buffer.alloc(8 * 1024)
-  writer.write(much)
-  await nextTurn()
-  t.is(handed.length, 2)
 })
 
 test('a full block goes out at once, and a flush does not wait for the turn', t => {

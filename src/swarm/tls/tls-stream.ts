@@ -8,9 +8,6 @@ import { readDirectly, type TakeBytes } from './direct-read.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
-/** One more than a link's: what is said of its window goes out with what it says. */
-const patientTurns = 3
-
 /**
  * The plain side of a secured connection. It ends with the connection below, which holds the socket.
  *
@@ -21,7 +18,7 @@ const patientTurns = 3
 export class TlsStream extends AbstractMessageStream {
   #connection: MessageStream
   #socket: TLSSocket
-  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block), { patientTurns })
+  #writer = new BlockWriter(blocks, (bytes, block) => this.#handOn(bytes, block))
   /** Given to the socket and not yet taken by the kernel. */
   #unsentBytes = 0
   /** Somebody was told to wait for 'drain'. */

@@ -67,6 +67,11 @@ export class Lab {
     return lab
   }
 
+  /** The agent archive that its machines load. */
+  get archive(): string {
+    return this.#archive
+  }
+
   get store(): string {
     return join(this.directory, 'store')
   }
@@ -135,6 +140,16 @@ export class Lab {
         await server.ended(60_000)
       }
     }
+  }
+
+  /** An agent without a machine, on the disk that a machine has left. */
+  async startAgent(disk: string): Promise<RunningProcess> {
+    // As a device, since an agent that has a file keeps its own things beside it.
+    const device = (await run('losetup', ['--find', '--show', disk])).trim()
+    this.#t.teardown(() => run('losetup', ['--detach', device]))
+    const what = ['--ticket', this.#ticket, '--image', 'debian-12', '--disk', device]
+    const nbd = ['--nbd', `unix:${join(this.directory, 'agent.sock')}`]
+    return this.network.start('agent', program, ['agent', ...what, ...nbd, '--json'])
   }
 
   /** Its console is kept when the test fails. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { ExecutionContext } from 'ava'
 import { Guest } from '../guest.ts'
 import { start, type RunningProcess } from '../processes.ts'
-import type { LabNetwork } from './network.ts'
+import type { Cable, LabNetwork } from './network.ts'
 
 export interface MachineOptions {
   /** QEMU's `-drive` for its disk, without `if=`. */
@@ -20,9 +20,11 @@ export interface MachineOptions {
 export class Machine {
   readonly guest: Guest
   readonly #qemu: RunningProcess
+  readonly #cable: Cable | undefined
 
-  private constructor(qemu: RunningProcess) {
+  private constructor(qemu: RunningProcess, cable: Cable | undefined) {
     this.#qemu = qemu
+    this.#cable = cable
     this.guest = new Guest(qemu)
   }
 
@@ -40,7 +42,8 @@ export class Machine {
       String(memoryMiB)
     ]
     const outside = ['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot']
-    const card = network === undefined ? ['-nic', 'none'] : await cardOn(network, mac)
+    const cable = await network?.plug()
+    const card = cable === undefined ? ['-nic', 'none'] : cardOn(cable, mac)
     const disk = [
       '-drive',
       `if=none,id=disk,${drive}`,
@@ -53,7 +56,7 @@ export class Machine {
         : ['-kernel', kernel.file, '-initrd', kernel.initrd, '-append', kernel.arguments]
     const args = [...hardware, ...outside, ...card, ...disk, ...direct]
     const place = network ?? bare(t)
-    return new Machine(place.start('QEMU', 'qemu-system-x86_64', args, consoleFile))
+    return new Machine(place.start('QEMU', 'qemu-system-x86_64', args, consoleFile), cable)
   }
 
   /** Waits for text on the console, but not when the machine says that it is stuck. */
@@ -77,13 +80,26 @@ export class Machine {
     await this.#qemu.ended(60_000)
   }
 
+  /** As if somebody pulled the cable of its network card out of the switch. */
+  async unplug(): Promise<void> {
+    await this.#cable?.unplug()
+  }
+
+  async plugIn(): Promise<void> {
+    await this.#cable?.plugIn()
+  }
+
+  /** What the machine gets from now on goes no faster than this, in tc's words: `4mbit`. */
+  async slowDown(rate: string): Promise<void> {
+    await this.#cable?.slowDown(rate)
+  }
+
   ended(timeoutMs: number): Promise<number | string> {
     return this.#qemu.ended(timeoutMs)
   }
 }
 
-async function cardOn(network: LabNetwork, mac: string): Promise<string[]> {
-  const tap = await network.plug()
+function cardOn({ tap }: Cable, mac: string): string[] {
   const netdev = `tap,id=lab,ifname=${tap},script=no,downscript=no`
   return ['-netdev', netdev, '-device', `virtio-net-pci,netdev=lab,mac=${mac}`]
 }

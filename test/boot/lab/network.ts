@@ -7,6 +7,15 @@ import { run, start, type RunningProcess } from '../processes.ts'
 
 const fileServer = fileURLToPath(new URL('serve-files.ts', import.meta.url))
 
+export interface Cable {
+  /** The network device that a machine's card is joined to. */
+  readonly tap: string
+  unplug(): Promise<void>
+  plugIn(): Promise<void>
+  /** What comes to the machine goes no faster than this, in tc's words: `4mbit`. */
+  slowDown(rate: string): Promise<void>
+}
+
 /** The lab's network is a namespace of its own: nothing of the host is seen there, nor it by the host. */
 export class LabNetwork {
   static readonly address = '10.77.0.1'
@@ -49,18 +58,31 @@ export class LabNetwork {
     return run('ip', ['netns', 'exec', this.#namespace, command, ...args])
   }
 
-  /** A socket of the lab's switch; its name. */
-  async plug(): Promise<string> {
+  /** A machine's cable in the lab's switch. */
+  async plug(): Promise<Cable> {
     const tap = `tap${this.#taps++}`
     await this.ip(`tuntap add ${tap} mode tap`)
     await this.ip(`link set ${tap} master br0`)
     await this.ip(`link set ${tap} up`)
-    return tap
+    const shape = `qdisc replace dev ${tap} root tbf burst 64kb latency 100ms rate`
+    return {
+      tap,
+      unplug: () => this.ip(`link set ${tap} down`),
+      plugIn: () => this.ip(`link set ${tap} up`),
+      slowDown: async rate => {
+        await run('tc', ['-n', this.#namespace, ...shape.split(' '), rate])
+      }
+    }
   }
 
-  /** DHCP, and TFTP of the script that the network card's iPXE runs. */
-  async startDhcp(script: string): Promise<void> {
+  /** What the network card's iPXE runs from now on. */
+  async serveScript(script: string): Promise<void> {
     await writeFile(join(this.#directory, 'boot.ipxe'), script)
+  }
+
+  /** DHCP, and TFTP of that script. */
+  async startDhcp(script: string): Promise<void> {
+    await this.serveScript(script)
     const dhcp = [
       '--dhcp-range=10.77.0.50,10.77.0.99,1h',
       '--dhcp-boot=boot.ipxe',
