@@ -44,6 +44,7 @@ export class Membership {
   #found = 0
   #stop = new AbortController()
   #certified: boolean
+  readonly #startedAt = performance.now()
   #lastFailure = 'no answer'
 
   constructor(init: MembershipInit) {
@@ -142,9 +143,10 @@ export class Membership {
     const { swarm } = this.#init
     const isLinked = (peerId: string): boolean => swarm.link(peerId) !== undefined
     const seeds = this.#seeds.filter(seed => !isLinked(seed.peerId))
+    const upMs = performance.now() - this.#startedAt
     const dials = [
       ...seeds.map(seed => this.#connect(seed)),
-      ...this.#neighbours.toTry(isLinked).map(peer => this.#befriend(peer))
+      ...this.#neighbours.toTry(isLinked, upMs).map(peer => this.#befriend(peer))
     ]
     await Promise.race([Promise.all(dials), this.#pause(roundMs)])
   }

@@ -41,11 +41,16 @@ export class Neighbours<Peer extends { readonly peerId: string }> {
     this.#chosen.delete(peerId)
   }
 
-  /** Whom to choose next, while there are too few: those that were heard of last. */
-  toTry(isLinked: (peerId: string) => boolean): Peer[] {
+  /**
+   * Whom to choose next, while there are fewer than a machine that has been up for so long should have:
+   * those that were heard of last.
+   */
+  toTry(isLinked: (peerId: string) => boolean, upMs: number): Peer[] {
     let linked = 0
     for (const peerId of this.#chosen) if (isLinked(peerId)) linked += 1
-    const free = Math.min(newNeighboursMax, limits.neighboursMax - linked)
+    const { neighboursFirst, neighboursFirstMs, neighboursMax } = limits
+    const enough = upMs < neighboursFirstMs ? neighboursFirst : neighboursMax
+    const free = Math.min(newNeighboursMax, enough - linked)
     if (free <= 0) return []
     return this.all()
       .filter(({ peerId }) => !this.#chosen.has(peerId) || !isLinked(peerId))

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { CompletionStatus, MachineStatus } from '../../src/control/index.ts'
-import { noiseImage } from './images.ts'
-import { Lab, patienceMs, seedPort } from './lab.ts'
+import { MiB, noiseImage } from './images.ts'
+import { Lab, patienceMs, seedPort, slowTicket } from './lab.ts'
 
 // What a machine says when its disk is whole: signed, kept by the seed, and said again by the machine.
 
@@ -25,7 +25,9 @@ test('the seed knows after its restart which machines are verified; a machine sa
   const { cid } = await lab.importImage(path, 'lab')
   const seed = await lab.startSeed()
   const ticket = await lab.ticket()
-  const agent = await lab.startAgent({ name: 'a', ticket })
+  // Slow enough for the machine to write before its disk is complete.
+  const slow = await slowTicket(t, ticket, MiB / 4)
+  const agent = await lab.startAgent({ name: 'a', ticket: slow })
   await agent.until('ready')
   const client = await agent.client()
   await client.write(8192, Buffer.alloc(4096, 'own'))

@@ -14,6 +14,7 @@ export class AgentMembership {
   #neighbours = new Neighbours<{ readonly peerId: string }>()
   #onNeighbour: (link: SimLink) => void
   #isStopped = false
+  #startedAt: number | undefined
 
   constructor(world: World, self: SimNode, onNeighbour: (link: SimLink) => void) {
     this.#world = world
@@ -47,6 +48,8 @@ export class AgentMembership {
 
   run(retryMs = retryMsMin): void {
     if (this.#isStopped) return
+    const { now } = this.#world.events
+    this.#startedAt ??= now
     let isOver = false
     const roundIsOver = (): void => {
       if (isOver) return
@@ -57,7 +60,7 @@ export class AgentMembership {
     this.#world.events.after(roundMs, roundIsOver)
     const isLinked = (peerId: string): boolean => this.#self.links.has(peerId)
     const seeds = this.#world.seedIds().filter(peerId => !isLinked(peerId))
-    const peers = this.#neighbours.toTry(isLinked)
+    const peers = this.#neighbours.toTry(isLinked, now - this.#startedAt)
     let left = seeds.length + peers.length
     const dialled = (): void => {
       left -= 1
