@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import koffi from 'koffi'
 
 // The few system calls that Node does not offer, through libc. What may take long is called in a
@@ -18,6 +19,9 @@ const preadv2Call = libc.func('preadv2', 'int64_t', [
 ])
 
 const setsockoptCall = libc.func('setsockopt', 'int', ['int', 'int', 'int', 'int *', 'uint32_t'])
+
+const lockRetryMs = 50
+const lockTriesMax = 20
 
 const SOL_SOCKET = 1
 const SO_SNDBUF = 7
@@ -99,6 +103,18 @@ function fallocate(fd: number, mode: number, offset: number, length: number): Pr
 /** Takes the exclusive advisory lock of a file, held until it is closed (flock(2)). False if taken. */
 export function tryLock(fd: number): boolean {
   return flockCall(fd, LOCK_EX | LOCK_NB) === 0
+}
+
+/**
+ * As `tryLock`, asked for a second: a process that is just being started has all files of the one that
+ * starts it for a moment, and their locks with them, whoever has closed them meanwhile.
+ */
+export async function lockSoon(fd: number): Promise<boolean> {
+  for (let tries = 1; !tryLock(fd); tries += 1) {
+    if (tries === lockTriesMax) return false
+    await sleep(lockRetryMs)
+  }
+  return true
 }
 
 /** As `tryLock`, but several may hold it, while nobody holds the exclusive one. */

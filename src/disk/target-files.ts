@@ -6,11 +6,11 @@ import {
   BootswarmError,
   deviceNumber,
   limits,
+  lockSoon,
   nextDataExtent,
   numberIn,
   sizeOf,
-  systemErrorCode,
-  tryLock
+  systemErrorCode
 } from '../base/index.ts'
 import { fileError, isZero } from '../image/index.ts'
 import { DeviceStorage } from './device-storage.ts'
@@ -110,7 +110,7 @@ export async function letGo(file: HeldFile): Promise<void> {
 async function openLocked(path: string, kind: 'file' | 'device', mode: number, readOnly: boolean) {
   const handle = await openFor(path, kind, mode, readOnly)
   try {
-    if (tryLock(handle.fd)) return await heldFile(path, kind, handle)
+    if (await lockSoon(handle.fd)) return await heldFile(path, kind, handle)
   } catch (error) {
     await handle.close()
     throw error

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { punchHole, tryLock, type ChunkId } from '../base/index.ts'
+import { lockSoon, punchHole, type ChunkId } from '../base/index.ts'
 import { fileError, type Manifest } from '../image/index.ts'
 import type { ChunkIndex } from './chunk-index.ts'
 import { inTransaction } from './database.ts'
@@ -66,7 +66,7 @@ export class GarbageCollector {
     const handle = await open(path, 'r+')
     try {
       // Somebody's who is appending to it: the gap at its end is none.
-      if (!tryLock(handle.fd)) return 0
+      if (!(await lockSoon(handle.fd))) return 0
       const gaps = this.#gaps(pack)
       if (gaps === undefined) {
         this.#index.removePack(pack)
