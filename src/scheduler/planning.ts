@@ -20,7 +20,7 @@ const foreseenTakesMax = 2
 
 /**
  * With so many machines seeds pick what a profile names. Simulated at 40 Mbit/s, last machine: of 64
- * after 6.7 s either way, of 256 after 8.1 s instead of 10.9; fewer are sooner done by names, most of all
+ * after 6.7 s either way, of 256 after 8.7 s instead of 10.9; fewer are sooner done by names, most of all
  * on slow lines, since whoever reads right behind its prefetches waits for no news.
  */
 const crowdMin = 64
