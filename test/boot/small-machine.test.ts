@@ -44,7 +44,7 @@ test('a machine of 1 GiB that writes more than its memory while it streams compl
   await guest.runCommand('cp /run/bootswarm/state/agent.pid /root/agent.pid', minuteMs)
   const fsyncs =
     'for n in $(seq 200); do dd if=/dev/zero of=/root/small bs=4k count=8 conv=fsync; done'
-  await guest.runCommand(`(${fsyncs}) > /root/fsync.log 2>&1 &`, minuteMs)
+  await guest.runCommand(`{ (${fsyncs}) > /root/fsync.log 2>&1 & }`, minuteMs)
   await guest.runCommand(
     'dd if=/dev/zero of=/root/large bs=1M count=1200 conv=fsync 2> /dev/null',
     10 * minuteMs
