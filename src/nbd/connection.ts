@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ErrorCode, Logger } from '../base/index.ts'
+import { limits, readDirectly, type ErrorCode, type Logger } from '../base/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { NbdExports } from './exports.ts'
@@ -25,6 +25,9 @@ export interface ConnectionOptions {
   /** How logs call the client. */
   readonly client: string
 }
+
+/** Once an export is chosen, all clients are read into it: each takes what it was sent before the next is read. */
+const readBuffer = Buffer.allocUnsafeSlow(limits.nbdReadBufferBytes)
 
 /**
  * One client, from its first byte to its last: it joins the pure handshake and the transmission to a
@@ -91,7 +94,7 @@ export class Connection {
       this.#lose()
       this.#closed.resolve()
     })
-    socket.on('data', (piece: Buffer) => this.#receive(piece))
+    socket.on('data', this.#receive)
     socket.on('drain', () => this.#advance())
     socket.on('end', () => this.#lose())
     socket.on('error', error => {
@@ -101,10 +104,11 @@ export class Connection {
     })
   }
 
-  #receive(piece: Buffer): void {
+  readonly #receive = (piece: Buffer): void => {
     if (this.#phase !== 'open') return
-    this.#bytes.push(piece)
+    this.#bytes.lend(piece)
     this.#advance()
+    this.#bytes.keep()
   }
 
   readonly #advance = (): void => {
@@ -154,6 +158,9 @@ export class Connection {
       onProgress: this.#advance
     })
     logger.debug('nbd client opened an export', { client, export: target.name })
+    if (readDirectly(this.#socket, readBuffer, this.#receive)) {
+      this.#socket.removeListener('data', this.#receive)
+    }
   }
 
   /** The plain socket's bytes belong to TLS from here on. */

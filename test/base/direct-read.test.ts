@@ -2,9 +2,11 @@ import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
-import { readDirectly } from '../../../src/swarm/tls/direct-read.ts'
-import { until } from '../peers.ts'
-import { makeIdentity } from './certificates.ts'
+import { readDirectly } from '../../src/base/index.ts'
+import { until } from '../swarm/peers.ts'
+import { makeIdentity } from '../swarm/tls/certificates.ts'
+
+const buffer = Buffer.allocUnsafeSlow(16 * 1024)
 
 async function socketPair(t: ExecutionContext): Promise<{ near: TLSSocket; far: TLSSocket }> {
   const { own } = await makeIdentity()
@@ -26,7 +28,7 @@ test('Node reads a socket of another into one buffer, in the way that direct-rea
   const hash = createHash('sha256')
   const memories = new Set<ArrayBufferLike>()
   let bytes = 0
-  const isDone = readDirectly(near, part => {
+  const isDone = readDirectly(near, buffer, part => {
     memories.add(part.buffer)
     bytes += part.length
     hash.update(part)
@@ -45,7 +47,7 @@ test('what came before is handed over first', async t => {
   far.write('before, ')
   await until(() => near.readableLength === 8, 'the first bytes')
   let heard = ''
-  readDirectly(near, part => void (heard += part.toString()))
+  readDirectly(near, buffer, part => void (heard += part.toString()))
   t.is(heard, 'before, ')
   far.write('after')
   await until(() => heard === 'before, after', 'the rest')
@@ -54,7 +56,7 @@ test('what came before is handed over first', async t => {
 test('a socket that pauses is not read, and is read on when it resumes', async t => {
   const { near, far } = await socketPair(t)
   let bytes = 0
-  readDirectly(near, part => {
+  readDirectly(near, buffer, part => {
     bytes += part.length
     near.pause()
   })
