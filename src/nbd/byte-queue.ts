@@ -52,6 +52,18 @@ export class ByteQueue {
     return bytes
   }
 
+  /** What `decode` makes of the next `length` bytes, which lie in `bytes` from `at` on; those have to be here. */
+  decode<T>(length: number, decode: (bytes: Buffer, at: number) => T): T | undefined {
+    const piece = this.#pieces[0]
+    if (piece === undefined || this.#used + length > piece.length) {
+      const bytes = this.take(length)
+      return bytes && decode(bytes, 0)
+    }
+    const decoded = decode(piece, this.#used)
+    this.#advance(length)
+    return decoded
+  }
+
   /** Undefined unless the next `length` bytes lie in one piece, so that no copy is needed. */
   takeWhole(length: number): Buffer | undefined {
     const piece = this.#pieces[0]

@@ -206,7 +206,7 @@ export class Transmission {
     }
     if (reply.cause !== undefined) this.#report(request, reply)
     this.#send(request, reply)
-    this.#init.onProgress()
+    if (this.#blocked || this.idle) this.#init.onProgress()
   }
 
   /** A write that needs nothing else goes to the device without a promise, which takes a copy. */
