@@ -9,6 +9,7 @@ import type { NbdLimits } from './nbd-limits.ts'
 import type { TLSSocket } from 'node:tls'
 import type { NbdTls } from './tls.ts'
 import { Transmission } from './transmission.ts'
+import { Wakefulness } from './wakefulness.ts'
 
 export interface ConnectionOptions {
   readonly socket: Socket
@@ -39,6 +40,7 @@ export class Connection {
 
   readonly #options: ConnectionOptions
   readonly #bytes = new ByteQueue()
+  readonly #wakefulness = new Wakefulness(() => this.#transmission?.idle === true)
   readonly #handshake: Handshake
   readonly #closed = Promise.withResolvers<void>()
   #socket: Socket
@@ -106,6 +108,7 @@ export class Connection {
 
   readonly #receive = (piece: Buffer): void => {
     if (this.#phase !== 'open') return
+    if (this.#transmission !== undefined) this.#wakefulness.heard()
     this.#bytes.lend(piece)
     this.#advance()
     this.#bytes.keep()
