@@ -158,8 +158,8 @@ export const limits = {
   writeBlockBytes: 64 * KiB,
   /** A write up to this is copied, so that its block is free at once; larger ones go out of their block. */
   smallWriteBytesMax: 4 * KiB,
-  /** One read of a TLS connection, which hands out a record at a time. */
-  readBufferBytes: 16 * KiB,
+  /** One read of a connection; TLS hands out a record of 16 KiB at a time. */
+  readBufferBytes: 64 * KiB,
   /** Blocks kept for the next writes: 2 MiB. */
   freeBlocksMax: 32,
   /** Received before a peer is told that it may send more; yamux would tell it after every frame. */

@@ -27,6 +27,14 @@ export class BufferPool {
     return made.subarray(0, length)
   }
 
+  /** The same bytes in memory that is from here: copied if they are not. */
+  owned(bytes: Buffer): Buffer {
+    if (bytes.length === 0 || this.#own.has(bytes.buffer)) return bytes
+    const copy = this.take(bytes.length)
+    bytes.copy(copy)
+    return copy
+  }
+
   /** For bytes that nobody looks at any more. Those that did not come from here are left alone. */
   giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes

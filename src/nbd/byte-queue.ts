@@ -18,6 +18,15 @@ export class ByteQueue {
     this.#length += piece.length
   }
 
+  /** What is left of the piece that was pushed last gets memory of its own: its giver uses that again. */
+  keep(): void {
+    const last = this.#pieces.length - 1
+    const piece = this.#pieces[last]
+    if (piece === undefined) return
+    this.#pieces[last] = Buffer.from(last === 0 ? piece.subarray(this.#used) : piece)
+    if (last === 0) this.#used = 0
+  }
+
   /** Undefined until `length` bytes are here. */
   take(length: number): Buffer | undefined {
     if (length > this.#length) return undefined

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ErrorCode, Logger } from '../base/index.ts'
+import { readDirectly, type ErrorCode, type Logger } from '../base/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { NbdExports } from './exports.ts'
@@ -153,7 +153,21 @@ export class Connection {
       client,
       onProgress: this.#advance
     })
+    this.#readDirectly(this.#transmission)
     logger.debug('nbd client opened an export', { client, export: target.name })
+  }
+
+  /** From here on no memory is made for what comes, and a large payload is read to where it is kept. */
+  #readDirectly(transmission: Transmission): void {
+    const take = (bytes: Buffer): void => {
+      if (this.#phase !== 'open') return
+      if (!transmission.takePlaced(bytes)) this.#bytes.push(bytes)
+      this.#advance()
+      this.#bytes.keep()
+    }
+    const place = (): Buffer | undefined =>
+      this.#bytes.length === 0 ? transmission.place : undefined
+    readDirectly(this.#socket, take, place)
   }
 
   /** The plain socket's bytes belong to TLS from here on. */

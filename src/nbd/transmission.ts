@@ -77,6 +77,16 @@ export class Transmission {
     return this.#writer.stuckMs(now)
   }
 
+  /** Where the next bytes are to be read to, once all that has come is taken; undefined: anywhere. */
+  get place(): Buffer | undefined {
+    return this.#parser.place
+  }
+
+  /** Takes bytes that were read to `place`; false if they were not. */
+  takePlaced(bytes: Buffer): boolean {
+    return this.#parser.takePlaced(bytes)
+  }
+
   /** Begins what the bytes ask for; what it returns ends the connection. */
   advance(bytes: ByteQueue): Ending | undefined {
     if (this.#resting) return undefined
@@ -169,7 +179,7 @@ export class Transmission {
     return !this.#blocked
   }
 
-  #run(request: Request, payload: Buffer): void {
+  #run(request: Request, arrived: Buffer): void {
     if (this.#stopping) {
       this.#send(request, { error: replyErrors.ESHUTDOWN })
       return
@@ -177,8 +187,10 @@ export class Transmission {
     if (this.#answerNow(request)) return
     const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
+    let payload = arrived
     const answer = (reply: Reply): void => this.#answer(request, payload, reply)
-    if (this.#writesSoon(request, payload, answer)) return
+    if (this.#writesSoon(request, arrived, answer)) return
+    payload = pool.owned(arrived)
     const serving = { device: target.device, terms, limits, pool }
     void handleRequest(request, payload, serving, this.#gone.signal).then(answer)
   }

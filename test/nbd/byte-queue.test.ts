@@ -26,6 +26,22 @@ test('nothing is taken before all of it is here', t => {
   t.is(queue.take(4)?.toString(), 'abcd')
 })
 
+test('what is kept is not changed by whoever pushed it', t => {
+  const queue = new ByteQueue()
+  const shared = Buffer.from('abcdef')
+  queue.push(shared)
+  queue.take(2)
+  queue.keep()
+  shared.write('ghijkl')
+  queue.push(shared)
+  queue.keep()
+  shared.fill(0)
+  t.is(queue.length, 10)
+  t.is(queue.take(10)?.toString(), 'cdefghijkl')
+  queue.keep()
+  t.is(queue.length, 0)
+})
+
 const operation = fc.oneof(
   fc.record({ kind: fc.constant('push' as const), bytes: fc.uint8Array({ maxLength: 40 }) }),
   fc.record({

@@ -1,10 +1,9 @@
 import type { TLSSocket } from 'node:tls'
 import { StreamStateError, type AbortOptions, type MessageStream } from '@libp2p/interface'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
-import { limits } from '../../base/index.ts'
+import { limits, readDirectly, type TakeBytes } from '../../base/index.ts'
 import { blocks } from '../block-pool.ts'
 import { BlockWriter } from '../block-writer.ts'
-import { readDirectly, type TakeBytes } from './direct-read.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
