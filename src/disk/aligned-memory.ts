@@ -1,7 +1,11 @@
 // TypeScript knows it from browsers only.
 declare const WebAssembly: {
-  readonly Memory: new (pages: { initial: number; maximum: number }) => {
-    readonly buffer: ArrayBuffer
+  readonly Memory: new <Shared extends boolean = false>(pages: {
+    initial: number
+    maximum: number
+    shared?: Shared
+  }) => {
+    readonly buffer: Shared extends true ? SharedArrayBuffer : ArrayBuffer
   }
 }
 
@@ -37,4 +41,11 @@ export class AlignedMemory {
       else next(slot)
     }
   }
+}
+
+/** The same, of a multiple of 64 KiB, for several threads. */
+export function alignedShared(bytes: number): Uint8Array<SharedArrayBuffer> {
+  const pages = bytes / wasmPageBytes
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  return new Uint8Array(buffer)
 }

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
 
-const datasync = promisify(fs.fdatasync)
+const dataSyncOf = promisify(fs.fdatasync)
 
 interface Sync {
   readonly landed: number
@@ -11,17 +11,18 @@ interface Sync {
 
 /** How much of what was written to an open file is on stable storage. */
 export class SyncedFile {
-  readonly #fd: number
   readonly #path: string
+  readonly #datasync: () => Promise<void>
   /** How many writes have landed, and how many of those a sync has covered. */
   #landed = 0
   #covered = 0
   #running: Sync | undefined
   #failure: BootswarmError | undefined
 
-  constructor(fd: number, path: string) {
-    this.#fd = fd
+  /** `datasync` may do it in another way than fdatasync(2). */
+  constructor(fd: number, path: string, datasync?: () => Promise<void>) {
     this.#path = path
+    this.#datasync = datasync ?? (() => dataSyncOf(fd))
   }
 
   get dirty(): boolean {
@@ -47,7 +48,7 @@ export class SyncedFile {
   async #sync(landed: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      await datasync(this.#fd)
+      await this.#datasync()
       this.#covered = Math.max(this.#covered, landed)
     } catch (error) {
       this.#failure = diskError(this.#path, 'flush', error)
