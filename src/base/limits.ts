@@ -57,6 +57,8 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
+  /** What is read at once of what a client has sent. */
+  nbdReadBufferBytes: 256 * KiB,
   /** What a client's socket takes at once; the kernel counts it twice. */
   nbdSendBufferBytes: 1 * MiB,
   /** While so much of its replies waits for one client to take it, no further request is begun. */
@@ -158,8 +160,8 @@ export const limits = {
   writeBlockBytes: 64 * KiB,
   /** A write up to this is copied, so that its block is free at once; larger ones go out of their block. */
   smallWriteBytesMax: 4 * KiB,
-  /** One read of a connection; TLS hands out a record of 16 KiB at a time. */
-  readBufferBytes: 64 * KiB,
+  /** One read of a TLS connection, which hands out a record at a time. */
+  readBufferBytes: 16 * KiB,
   /** Blocks kept for the next writes: 2 MiB. */
   freeBlocksMax: 32,
   /** Received before a peer is told that it may send more; yamux would tell it after every frame. */

@@ -27,12 +27,8 @@ export class BufferPool {
     return made.subarray(0, length)
   }
 
-  /** The same bytes in memory that is from here: copied if they are not. */
-  owned(bytes: Buffer): Buffer {
-    if (bytes.length === 0 || this.#own.has(bytes.buffer)) return bytes
-    const copy = this.take(bytes.length)
-    bytes.copy(copy)
-    return copy
+  isOwn({ buffer }: Uint8Array): boolean {
+    return this.#own.has(buffer)
   }
 
   /** For bytes that nobody looks at any more. Those that did not come from here are left alone. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { readDirectly, type ErrorCode, type Logger } from '../base/index.ts'
+import { limits, readDirectly, type ErrorCode, type Logger } from '../base/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { NbdExports } from './exports.ts'
@@ -25,6 +25,9 @@ export interface ConnectionOptions {
   /** How logs call the client. */
   readonly client: string
 }
+
+/** Once an export is chosen, all clients are read into it: each takes what it was sent before the next is read. */
+const readBuffer = Buffer.allocUnsafeSlow(limits.nbdReadBufferBytes)
 
 /**
  * One client, from its first byte to its last: it joins the pure handshake and the transmission to a
@@ -91,7 +94,7 @@ export class Connection {
       this.#lose()
       this.#closed.resolve()
     })
-    socket.on('data', (piece: Buffer) => this.#receive(piece))
+    socket.on('data', this.#receive)
     socket.on('drain', () => this.#advance())
     socket.on('end', () => this.#lose())
     socket.on('error', error => {
@@ -101,11 +104,16 @@ export class Connection {
     })
   }
 
-  #receive(piece: Buffer): void {
+  readonly #receive = (piece: Buffer): void => {
     if (this.#phase !== 'open') return
-    this.#bytes.push(piece)
+    if (this.#transmission?.takePlaced(piece) !== true) this.#bytes.lend(piece)
     this.#advance()
+    this.#bytes.keep()
   }
+
+  /** A large payload is read to where it is kept, once all that came before it is taken. */
+  readonly #place = (): Buffer | undefined =>
+    this.#bytes.length === 0 ? this.#transmission?.place : undefined
 
   readonly #advance = (): void => {
     while (this.#phase === 'open' && this.#transmission === undefined) {
@@ -153,21 +161,10 @@ export class Connection {
       client,
       onProgress: this.#advance
     })
-    this.#readDirectly(this.#transmission)
     logger.debug('nbd client opened an export', { client, export: target.name })
-  }
-
-  /** From here on no memory is made for what comes, and a large payload is read to where it is kept. */
-  #readDirectly(transmission: Transmission): void {
-    const take = (bytes: Buffer): void => {
-      if (this.#phase !== 'open') return
-      if (!transmission.takePlaced(bytes)) this.#bytes.push(bytes)
-      this.#advance()
-      this.#bytes.keep()
+    if (readDirectly(this.#socket, readBuffer, this.#receive, this.#place)) {
+      this.#socket.removeListener('data', this.#receive)
     }
-    const place = (): Buffer | undefined =>
-      this.#bytes.length === 0 ? transmission.place : undefined
-    readDirectly(this.#socket, take, place)
   }
 
   /** The plain socket's bytes belong to TLS from here on. */

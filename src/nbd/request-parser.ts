@@ -52,21 +52,22 @@ export class RequestParser {
   readonly #limits: NbdLimits
   readonly #pool: BufferPool
   readonly #headerBytes: number
+  readonly #decode: (bytes: Buffer, at: number) => Request | undefined
   #incoming: Incoming | undefined
 
   constructor(bounds: ExportBounds, limits: NbdLimits, pool: BufferPool) {
     this.#bounds = bounds
     this.#limits = limits
     this.#pool = pool
+    this.#decode = (bytes, at) => decodeRequest(bytes, bounds.style, at)
     this.#headerBytes = bounds.style === 'extended' ? extendedRequestBytes : requestBytes
   }
 
   /** Undefined until more bytes are here or, after `admit` said no, until it would say yes. */
   next(bytes: ByteQueue, admit: Admission): RequestStep | undefined {
     if (this.#incoming === undefined) {
-      const header = bytes.take(this.#headerBytes)
-      if (header === undefined) return undefined
-      const request = decodeRequest(header, this.#bounds.style)
+      if (bytes.length < this.#headerBytes) return undefined
+      const request = bytes.decode(this.#headerBytes, this.#decode)
       if (request === undefined) return violation('a request without its magic')
       if (request.command === commands.DISC) return { kind: 'disconnect' }
       if (request.payloadLength > this.#limits.nbdRequestBytesMax) {

@@ -179,25 +179,36 @@ export class Transmission {
     return !this.#blocked
   }
 
-  #run(request: Request, arrived: Buffer): void {
+  #run(request: Request, payload: Buffer): void {
     if (this.#stopping) {
       this.#send(request, { error: replyErrors.ESHUTDOWN })
       return
     }
     if (this.#answerNow(request)) return
-    const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
-    let payload = arrived
-    const answer = (reply: Reply): void => this.#answer(request, payload, reply)
-    if (this.#writesSoon(request, arrived, answer)) return
-    payload = pool.owned(arrived)
-    const serving = { device: target.device, terms, limits, pool }
-    void handleRequest(request, payload, serving, this.#gone.signal).then(answer)
+    if (!this.#writesSoon(request, payload)) this.#runLonger(request, this.#lasting(payload))
   }
 
-  #answer(request: Request, payload: Buffer, reply: Reply): void {
-    // A device that failed may still be at it; one that resolved has let go of the bytes.
-    if (reply.error === replyErrors.NONE) this.#init.pool.giveBack(payload)
+  #runLonger(request: Request, payload: Buffer): void {
+    const { target, terms, limits, pool } = this.#init
+    const serving = { device: target.device, terms, limits, pool }
+    void handleRequest(request, payload, serving, this.#gone.signal).then(reply => {
+      // A device that failed may still be at it; one that resolved has let go of the bytes.
+      if (reply.error === replyErrors.NONE) pool.giveBack(payload)
+      this.#answer(request, reply)
+    })
+  }
+
+  /** What the parser did not have to gather lies where the next bytes of the client will. */
+  #lasting(payload: Buffer): Buffer {
+    const { pool } = this.#init
+    if (payload.length === 0 || pool.isOwn(payload)) return payload
+    const kept = pool.take(payload.length)
+    payload.copy(kept)
+    return kept
+  }
+
+  #answer(request: Request, reply: Reply): void {
     // Whoever cleared the set has answered, or there is nobody left to answer.
     if (!this.#pending.delete(request)) {
       this.#giveBack(reply)
@@ -205,16 +216,20 @@ export class Transmission {
     }
     if (reply.cause !== undefined) this.#report(request, reply)
     this.#send(request, reply)
-    this.#init.onProgress()
+    if (this.#blocked || this.idle) this.#init.onProgress()
   }
 
-  /** A write that needs nothing else goes to the device without a promise. */
-  #writesSoon(request: Request, payload: Buffer, answer: (reply: Reply) => void): boolean {
+  /** A write that needs nothing else goes to the device without a promise, which takes a copy. */
+  #writesSoon(request: Request, payload: Buffer): boolean {
     const { command, flags, offset, length } = request
     if (command !== commands.WRITE || length === 0 || (flags & commandFlags.FUA) !== 0) return false
-    const { device } = this.#init.target
-    const written = (cause?: Error): void => answer(cause === undefined ? done : failed(cause))
-    return device.writeSoon?.(offset, payload, written) === true
+    const { pool, target } = this.#init
+    const written = (cause?: Error): void => {
+      this.#answer(request, cause === undefined ? done : failed(cause))
+    }
+    if (target.device.writeSoon?.(offset, payload, written) !== true) return false
+    pool.giveBack(payload)
+    return true
   }
 
   /** A small read of what is at hand is answered without a promise, from where it was read to. */

@@ -3,9 +3,11 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
-import { readDirectly } from '../../src/base/direct-read.ts'
+import { readDirectly } from '../../src/base/index.ts'
 import { until } from '../swarm/peers.ts'
 import { makeIdentity } from '../swarm/tls/certificates.ts'
+
+const buffer = Buffer.allocUnsafeSlow(16 * 1024)
 
 async function socketPair(t: ExecutionContext): Promise<{ near: TLSSocket; far: TLSSocket }> {
   const { own } = await makeIdentity()
@@ -27,7 +29,7 @@ test('Node reads a socket of another into one buffer, in the way that direct-rea
   const hash = createHash('sha256')
   const memories = new Set<ArrayBufferLike>()
   let bytes = 0
-  const isDone = readDirectly(near, part => {
+  const isDone = readDirectly(near, buffer, part => {
     memories.add(part.buffer)
     bytes += part.length
     hash.update(part)
@@ -46,7 +48,7 @@ test('what came before is handed over first', async t => {
   far.write('before, ')
   await until(() => near.readableLength === 8, 'the first bytes')
   let heard = ''
-  readDirectly(near, part => void (heard += part.toString()))
+  readDirectly(near, buffer, part => void (heard += part.toString()))
   t.is(heard, 'before, ')
   far.write('after')
   await until(() => heard === 'before, after', 'the rest')
@@ -55,7 +57,7 @@ test('what came before is handed over first', async t => {
 test('a socket that pauses is not read, and is read on when it resumes', async t => {
   const { near, far } = await socketPair(t)
   let bytes = 0
-  readDirectly(near, part => {
+  readDirectly(near, buffer, part => {
     bytes += part.length
     near.pause()
   })
@@ -70,7 +72,6 @@ test('a socket that pauses is not read, and is read on when it resumes', async t
   }
   t.is(bytes, total)
 })
-
 test('bytes are read to where they are wanted, as long as they are', async t => {
   const server = net.createServer()
   const accepted = once(server, 'connection') as Promise<[net.Socket]>
@@ -89,7 +90,7 @@ test('bytes are read to where they are wanted, as long as they are', async t => 
   }
   const place = (): Buffer | undefined =>
     placed < goal.length && elsewhere > 0 ? goal.subarray(placed) : undefined
-  t.true(readDirectly(near, take, place))
+  t.true(readDirectly(near, buffer, take, place))
   const sent = randomBytes(2_000_000)
   far.write(sent.subarray(0, 10))
   await until(() => elsewhere === 10, 'the first bytes')

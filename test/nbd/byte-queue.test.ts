@@ -26,14 +26,14 @@ test('nothing is taken before all of it is here', t => {
   t.is(queue.take(4)?.toString(), 'abcd')
 })
 
-test('what is kept is not changed by whoever pushed it', t => {
+test('what is kept is not changed by whoever lent it', t => {
   const queue = new ByteQueue()
   const shared = Buffer.from('abcdef')
-  queue.push(shared)
+  queue.lend(shared)
   queue.take(2)
   queue.keep()
   shared.write('ghijkl')
-  queue.push(shared)
+  queue.lend(shared)
   queue.keep()
   shared.fill(0)
   t.is(queue.length, 10)

@@ -7,6 +7,9 @@ import { BlockWriter } from '../block-writer.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
 
+/** All connections are read into it: one read of each is a record. */
+const readBuffer = Buffer.allocUnsafeSlow(limits.readBufferBytes)
+
 /**
  * The plain side of a secured connection. It ends with the connection below, which holds the socket.
  *
@@ -30,7 +33,7 @@ export class TlsStream extends AbstractMessageStream {
     this.#connection = connection
     this.#socket = socket
     const receive = (bytes: Buffer): void => this.#receive(bytes)
-    if (!readDirectly(socket, receive)) socket.on('data', receive)
+    if (!readDirectly(socket, readBuffer, receive)) socket.on('data', receive)
     // Whoever closes the connection closes the socket: what is collected goes out before.
     const destroySoon = socket.destroySoon.bind(socket)
     socket.destroySoon = () => {
