@@ -1,11 +1,7 @@
 // TypeScript knows it from browsers only.
 declare const WebAssembly: {
-  readonly Memory: new <Shared extends boolean = false>(pages: {
-    initial: number
-    maximum: number
-    shared?: Shared
-  }) => {
-    readonly buffer: Shared extends true ? SharedArrayBuffer : ArrayBuffer
+  readonly Memory: new (pages: { initial: number; maximum: number }) => {
+    readonly buffer: ArrayBuffer
   }
 }
 
@@ -41,11 +37,4 @@ export class AlignedMemory {
       else next(slot)
     }
   }
-}
-
-/** The same, of a multiple of 64 KiB, for several threads. */
-export function alignedShared(bytes: number): Uint8Array<SharedArrayBuffer> {
-  const pages = bytes / wasmPageBytes
-  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
-  return new Uint8Array(buffer)
 }

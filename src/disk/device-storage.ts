@@ -3,7 +3,6 @@ import { promisify } from 'node:util'
 import { punchHole, zeroRange } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { AlignedMemory, slotBytes } from './aligned-memory.ts'
-import { BehindWrites } from './behind-writes.ts'
 import { SectorTurns } from './sector-turns.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
 import type { Storage } from './storage.ts'
@@ -25,7 +24,6 @@ export class DeviceStorage implements Storage {
   readonly #sectorBytes: number
   readonly #file: SyncedFile
   readonly #turns = new SectorTurns()
-  readonly #behind: BehindWrites
   #canPunch = true
 
   constructor(fd: number, path: string, size: number, sectorBytes: number) {
@@ -33,8 +31,7 @@ export class DeviceStorage implements Storage {
     this.#path = path
     this.size = size
     this.#sectorBytes = sectorBytes
-    this.#behind = new BehindWrites(fd, (offset, data) => this.#rewrite(offset, data))
-    this.#file = new SyncedFile(fd, path, () => this.#behind.sync())
+    this.#file = new SyncedFile(fd, path)
   }
 
   get dirty(): boolean {
@@ -45,10 +42,6 @@ export class DeviceStorage implements Storage {
     return this.#file.sync()
   }
 
-  async settled(): Promise<void> {
-    await this.#behind.settled(0, this.size)
-  }
-
   isHole(): boolean {
     return false
   }
@@ -57,10 +50,8 @@ export class DeviceStorage implements Storage {
     const bytes = into ?? Buffer.allocUnsafe(length)
     await this.#eachPiece(offset, length, async (start, end) => {
       const first = this.#floor(start)
-      const last = this.#ceil(end)
-      await this.#behind.settled(first, last)
       await memory.use(async slot => {
-        await this.#readSectors(slot, first, last - first)
+        await this.#readSectors(slot, first, this.#ceil(end) - first)
         slot.copy(bytes, start - offset, start - first, end - first)
       })
     })
@@ -94,7 +85,6 @@ export class DeviceStorage implements Storage {
     await this.#eachPiece(offset, length, async (start, end) => {
       // Reading is cheaper than writing on most devices, and keeps thin ones thin.
       if (isZero(await this.read(start, end - start))) return
-      await this.#behind.settled(start, end)
       const zeroed = await zeroRange(this.#fd, start, end - start)
       if (zeroed) this.#file.landed()
       else await this.write(start, Buffer.alloc(end - start))
@@ -104,7 +94,6 @@ export class DeviceStorage implements Storage {
   /** The kernel answers for the zeros; a device that cannot do it says so (fallocate(2)). */
   async #punch(offset: number, length: number): Promise<boolean> {
     if (!this.#canPunch) return false
-    await this.#behind.settled(offset, offset + length)
     this.#canPunch = await punchHole(this.#fd, offset, length)
     if (this.#canPunch) this.#file.landed()
     return this.#canPunch
@@ -115,13 +104,8 @@ export class DeviceStorage implements Storage {
     const first = this.#floor(offset)
     const last = this.#ceil(end)
     const partial = first !== offset || last !== end
-    if (!partial && this.#turns.isFree(first, last) && this.#behind.take(offset, data)) {
-      this.#file.landed()
-      return Promise.resolve()
-    }
-    return this.#turns.run(first, last, partial, async () => {
-      await this.#behind.settled(first, last)
-      await memory.use(async slot => {
+    return this.#turns.run(first, last, partial, () =>
+      memory.use(async slot => {
         if (first !== offset) await this.#readSectors(slot, first, this.#sectorBytes)
         const lastSector = last - this.#sectorBytes
         if (last !== end && (lastSector !== first || first === offset)) {
@@ -131,15 +115,7 @@ export class DeviceStorage implements Storage {
         slot.set(data, offset - first)
         await this.#writeSectors(slot, first, last - first)
       })
-    })
-  }
-
-  /** Whole sectors, once more. */
-  #rewrite(offset: number, data: Uint8Array): Promise<void> {
-    return memory.use(async slot => {
-      slot.set(data)
-      await this.#writeSectors(slot, offset, data.length)
-    })
+    )
   }
 
   async #readSectors(slot: Buffer, offset: number, length: number): Promise<void> {

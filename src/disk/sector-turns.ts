@@ -12,12 +12,6 @@ interface Turn {
 export class SectorTurns {
   readonly #turns = new Set<Turn>()
 
-  /** Nothing under way overlaps it. */
-  isFree(start: number, end: number): boolean {
-    for (const turn of this.#turns) if (turn.start < end && start < turn.end) return false
-    return true
-  }
-
   async run<T>(start: number, end: number, partial: boolean, job: () => Promise<T>): Promise<T> {
     for (let other = this.#inTheWay(start, end, partial); other !== undefined;) {
       await other.done

@@ -30,8 +30,6 @@ export interface Storage {
   isHole(offset: number, length: number): boolean
   /** Once it has failed it fails for ever: the kernel has dropped what it could not write. */
   sync(): Promise<void>
-  /** Resolves when nothing is under way any more of what `write` took; before its file is closed. */
-  settled?(): Promise<void>
   /** Something was written that no sync has covered yet; one that is still under way does not count. */
   readonly dirty: boolean
 }

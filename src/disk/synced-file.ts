@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
 
-const dataSyncOf = promisify(fs.fdatasync)
+const datasync = promisify(fs.fdatasync)
 
 interface Sync {
   readonly landed: number
@@ -11,18 +11,17 @@ interface Sync {
 
 /** How much of what was written to an open file is on stable storage. */
 export class SyncedFile {
+  readonly #fd: number
   readonly #path: string
-  readonly #datasync: () => Promise<void>
   /** How many writes have landed, and how many of those a sync has covered. */
   #landed = 0
   #covered = 0
   #running: Sync | undefined
   #failure: BootswarmError | undefined
 
-  /** `datasync` may do it in another way than fdatasync(2). */
-  constructor(fd: number, path: string, datasync?: () => Promise<void>) {
+  constructor(fd: number, path: string) {
+    this.#fd = fd
     this.#path = path
-    this.#datasync = datasync ?? (() => dataSyncOf(fd))
   }
 
   get dirty(): boolean {
@@ -48,7 +47,7 @@ export class SyncedFile {
   async #sync(landed: number): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     try {
-      await this.#datasync()
+      await datasync(this.#fd)
       this.#covered = Math.max(this.#covered, landed)
     } catch (error) {
       this.#failure = diskError(this.#path, 'flush', error)

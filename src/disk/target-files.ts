@@ -104,8 +104,6 @@ async function tryHold(
 
 export async function letGo(file: HeldFile): Promise<void> {
   await file.unclaim()
-  // Who wrote last has the error already, from its sync.
-  await file.storage.settled?.().catch(() => {})
   await file.handle.close()
 }
 

@@ -1,7 +1,6 @@
 import { getSystemErrorName } from 'node:util'
 import { Worker } from 'node:worker_threads'
 import { BootswarmError } from '../base/index.ts'
-import { alignedShared } from './aligned-memory.ts'
 
 /** A power of two, so that it divides the range that counts go round in. */
 const slots = 64
@@ -14,21 +13,18 @@ export interface WriteRing {
   readonly counts: Int32Array<SharedArrayBuffer>
   readonly files: Int32Array<SharedArrayBuffer>
   readonly offsets: Float64Array<SharedArrayBuffer>
-  /** Below zero: what was written to the file is to be made durable. */
   readonly lengths: Int32Array<SharedArrayBuffer>
   /** 0 for a write that was done, else the system's error number, negative. */
   readonly failures: Int32Array<SharedArrayBuffer>
   readonly bytes: Uint8Array<SharedArrayBuffer>
 }
 
-/** Told of a write that it was done, or why it was not, and then, during the call, what it was to write. */
-export type Written = (error?: Error, data?: Uint8Array) => void
-
-const syncs = -1
+/** Told of a write that it was done, or why it was not. */
+export type Written = (error?: Error) => void
 
 /**
- * Writes small pieces to files, one after the other, in a thread of its own that is woken for the
- * first of many and goes on while there are more; from memory that O_DIRECT takes. A thread of libuv's pool is woken for each write, which
+ * Writes small pieces to files that are in the page cache, in a thread of its own that is woken for the
+ * first of many and goes on while there are more. A thread of libuv's pool is woken for each write, which
  * costs several times the write (docs/bench-nbd.md). It begins when it is needed, and keeps the process
  * alive only while it has something to do.
  */
@@ -48,33 +44,12 @@ export class WriteThread {
    */
   write(file: number, offset: number, data: Uint8Array, written: Written): boolean {
     if (data.length > slotBytes || this.#waiting.length === slots) return false
-    const { bytes } = this.#ring
+    const { counts, files, offsets, lengths, bytes } = this.#ring
     const slot = (this.#asked >>> 0) % slots
-    // Fourteen times as fast as `set`, which copies shared memory bit by bit.
-    asBuffer(data).copy(bytes, slot * slotBytes)
-    this.#ask(slot, { file, offset, length: data.length }, written)
-    return true
-  }
-
-  /**
-   * Makes durable what was written to a file, by writes that were asked for here before, too. False, and
-   * nothing is called, if there is no room for it now.
-   */
-  sync(file: number, synced: Written): boolean {
-    if (this.#waiting.length === slots) return false
-    this.#ask((this.#asked >>> 0) % slots, { file, offset: 0, length: syncs }, synced)
-    return true
-  }
-
-  #ask(
-    slot: number,
-    asked: { file: number; offset: number; length: number },
-    written: Written
-  ): void {
-    const { counts, files, offsets, lengths } = this.#ring
-    files[slot] = asked.file
-    offsets[slot] = asked.offset
-    lengths[slot] = asked.length
+    bytes.set(data, slot * slotBytes)
+    files[slot] = file
+    offsets[slot] = offset
+    lengths[slot] = data.length
     this.#waiting.push(written)
     if (this.#waiting.length === 1) this.#begin()
     this.#asked = (this.#asked + 1) | 0
@@ -87,6 +62,7 @@ export class WriteThread {
         Atomics.notify(counts, 0)
       })
     }
+    return true
   }
 
   #begin(): void {
@@ -114,17 +90,8 @@ export class WriteThread {
   #settle(done: number): void {
     for (; this.#settled !== done; this.#settled = (this.#settled + 1) | 0) {
       const failure = this.#ring.failures[(this.#settled >>> 0) % slots] ?? 0
-      const written = this.#waiting.shift()
-      if (failure === 0) written?.()
-      else written?.(errorOf(failure), this.#dataIn(this.#settled >>> 0))
+      this.#waiting.shift()?.(failure === 0 ? undefined : errorOf(failure))
     }
-  }
-
-  /** What write `number` was to write. */
-  #dataIn(number: number): Uint8Array {
-    const { bytes, lengths } = this.#ring
-    const slot = number % slots
-    return bytes.subarray(slot * slotBytes, slot * slotBytes + Math.max(0, lengths[slot] ?? 0))
   }
 
   #running(): Worker {
@@ -149,16 +116,11 @@ export class WriteThread {
     // What it would have said is said here, and not once more.
     for (const [index, written] of this.#waiting.entries()) {
       this.#waiting[index] = () => {}
-      written(error, this.#dataIn((this.#settled + index) >>> 0))
+      written(error)
     }
     Atomics.store(counts, 1, this.#asked)
     Atomics.notify(counts, 1)
   }
-}
-
-function asBuffer(data: Uint8Array): Buffer {
-  if (Buffer.isBuffer(data)) return data
-  return Buffer.from(data.buffer, data.byteOffset, data.length)
 }
 
 function errorOf(failure: number): Error {
@@ -176,6 +138,6 @@ function newRing(): WriteRing {
     offsets: new Float64Array(new SharedArrayBuffer(8 * slots)),
     lengths: integers(slots),
     failures: integers(slots),
-    bytes: alignedShared(slots * slotBytes)
+    bytes: new Uint8Array(new SharedArrayBuffer(slots * slotBytes))
   }
 }

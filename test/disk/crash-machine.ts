@@ -23,8 +23,6 @@ export interface MachineOptions {
   readonly used: boolean
   /** The metadata lies behind the image on the same device. */
   readonly together: boolean
-  /** It takes small writes at once, as a device with O_DIRECT does. */
-  readonly behind: boolean
   readonly asideBytes: number
 }
 
@@ -47,7 +45,7 @@ export class CrashMachine {
 
   constructor(options: MachineOptions) {
     this.#options = options
-    const { image, seed, used, together, behind, asideBytes } = options
+    const { image, seed, used, together, asideBytes } = options
     this.#random = seededRandom(seed)
     this.#model = new SectorModel(image.bytes)
     const metadataBytes = regionsOf(image, { journalBytes, asideBytes }).totalBytes
@@ -55,7 +53,7 @@ export class CrashMachine {
     const bytes = Buffer.alloc(start + metadataBytes)
     bytes.fill(used ? 0xee : 0, 0, image.size)
     const storage = (part: Buffer): CrashingStorage =>
-      new CrashingStorage(Buffer.from(part), this.#random, behind)
+      new CrashingStorage(Buffer.from(part), this.#random)
     this.#devices = together
       ? [storage(bytes)]
       : [storage(bytes.subarray(0, image.size)), storage(bytes.subarray(start))]

@@ -24,7 +24,6 @@ async function live(seed: number): Promise<void> {
     seed: seed + 0x8000_0000,
     used: random.next() < 0.5,
     together: random.next() < 0.5,
-    behind: random.next() < 0.5,
     // Now and then too little.
     asideBytes: (random.next() < 0.8 ? 40 : 6) * 4096
   })

@@ -10,19 +10,9 @@ interface Version {
   readonly bytes: Buffer
 }
 
-interface OnItsWay {
-  readonly start: number
-  readonly end: number
-  readonly done: Promise<void>
-}
-
-/** As DeviceStorage takes them. */
-const behindBytesMax = 16 * 1024
-
 /**
  * A disk in memory that keeps what was not synced apart, so that a crash can keep any of it: of each
- * 512-byte sector the last synced content or any later one. One that writes `behind` takes small writes
- * at once and applies them later, in a row: a kill, too, loses those that it has not come to.
+ * 512-byte sector the last synced content or any later one.
  */
 export class CrashingStorage implements Storage {
   readonly size: number
@@ -31,9 +21,6 @@ export class CrashingStorage implements Storage {
   readonly #random: Random
   /** Contents of a sector since it was last durable, oldest first. */
   readonly #unsynced: Map<number, Version[]>
-  readonly #behind: boolean
-  readonly #onItsWay = new Set<OnItsWay>()
-  #row: Promise<void> = Promise.resolve()
   #dead = false
   #landed: number
   #covered = 0
@@ -42,14 +29,12 @@ export class CrashingStorage implements Storage {
   constructor(
     current: Buffer,
     random: Random,
-    behind = false,
     durable: Buffer = Buffer.from(current),
     unsynced = new Map<number, Version[]>()
   ) {
     this.size = current.length
     this.#current = current
     this.#random = random
-    this.#behind = behind
     this.#durable = durable
     this.#unsynced = unsynced
     this.#landed = unsynced.size
@@ -66,7 +51,6 @@ export class CrashingStorage implements Storage {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    await this.#arrived(offset, length)
     await this.#pause()
     return Buffer.from(this.#current.subarray(offset, offset + length))
   }
@@ -74,34 +58,6 @@ export class CrashingStorage implements Storage {
   async write(offset: number, data: Uint8Array): Promise<void> {
     if (offset < 0 || offset + data.length > this.size) throw new Error('written outside')
     const copy = Buffer.from(data)
-    const whole = offset % sectorBytes === 0 && copy.length % sectorBytes === 0
-    if (this.#behind && whole && copy.length <= behindBytesMax) {
-      if (this.#dead) throw new Error('the machine is dead')
-      this.#applyBehind(offset, copy)
-      return
-    }
-    await this.#arrived(offset, copy.length)
-    await this.#applyInSteps(offset, copy)
-    this.#landed++
-  }
-
-  #applyBehind(start: number, data: Buffer): void {
-    const applied = this.#row.then(() => this.#applyInSteps(start, data))
-    // Of a machine that died nobody asks any more.
-    const done = applied.catch(() => {}).finally(() => this.#onItsWay.delete(entry))
-    const entry = { start, end: start + data.length, done }
-    this.#onItsWay.add(entry)
-    this.#row = done
-    this.#landed++
-  }
-
-  async #arrived(offset: number, length: number): Promise<void> {
-    for (const { start, end, done } of this.#onItsWay) {
-      if (start < offset + length && offset < end) await done
-    }
-  }
-
-  async #applyInSteps(offset: number, copy: Buffer): Promise<void> {
     // In two steps, as a crash of the process may fall between them; a sector is never torn.
     const middle = Math.floor((offset + copy.length / 2) / sectorBytes) * sectorBytes
     const half = Math.max(0, middle - offset)
@@ -109,6 +65,7 @@ export class CrashingStorage implements Storage {
     this.#apply(offset, copy.subarray(0, half))
     await this.#pause()
     this.#apply(offset + half, copy.subarray(half))
+    this.#landed++
   }
 
   async zero(offset: number, length: number): Promise<void> {
@@ -127,7 +84,6 @@ export class CrashingStorage implements Storage {
 
   async sync(): Promise<void> {
     const landed = this.#landed
-    await this.#row
     const last = this.#versions
     await this.#pause()
     for (const [sector, list] of this.#unsynced) {
@@ -147,14 +103,13 @@ export class CrashingStorage implements Storage {
   crash(kind: 'killed' | 'power-loss'): CrashingStorage {
     this.#dead = true
     if (kind === 'killed') {
-      const [random, behind, durable] = [this.#random, this.#behind, this.#durable]
-      return new CrashingStorage(this.#current, random, behind, durable, this.#unsynced)
+      return new CrashingStorage(this.#current, this.#random, this.#durable, this.#unsynced)
     }
     for (const [sector, list] of this.#unsynced) {
       const survivor = list[Math.floor(this.#random.next() * (list.length + 1)) - 1]
       survivor?.bytes.copy(this.#durable, sector * sectorBytes)
     }
-    return new CrashingStorage(this.#durable, this.#random, this.#behind)
+    return new CrashingStorage(this.#durable, this.#random)
   }
 
   #apply(offset: number, data: Buffer): void {
