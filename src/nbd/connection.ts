@@ -109,10 +109,14 @@ export class Connection {
   readonly #receive = (piece: Buffer): void => {
     if (this.#phase !== 'open') return
     if (this.#transmission !== undefined) this.#wakefulness.heard()
-    this.#bytes.lend(piece)
+    if (this.#transmission?.takePlaced(piece) !== true) this.#bytes.lend(piece)
     this.#advance()
     this.#bytes.keep()
   }
+
+  /** A large payload is read to where it is kept, once all that came before it is taken. */
+  readonly #place = (): Buffer | undefined =>
+    this.#bytes.length === 0 ? this.#transmission?.place : undefined
 
   readonly #advance = (): void => {
     while (this.#phase === 'open' && this.#transmission === undefined) {
@@ -161,7 +165,7 @@ export class Connection {
       onProgress: this.#advance
     })
     logger.debug('nbd client opened an export', { client, export: target.name })
-    if (readDirectly(this.#socket, readBuffer, this.#receive)) {
+    if (readDirectly(this.#socket, readBuffer, this.#receive, this.#place)) {
       this.#socket.removeListener('data', this.#receive)
     }
   }

@@ -77,6 +77,16 @@ export class Transmission {
     return this.#writer.stuckMs(now)
   }
 
+  /** Where the next bytes are to be read to, once all that has come is taken; undefined: anywhere. */
+  get place(): Buffer | undefined {
+    return this.#parser.place
+  }
+
+  /** Takes bytes that were read to `place`; false if they were not. */
+  takePlaced(bytes: Buffer): boolean {
+    return this.#parser.takePlaced(bytes)
+  }
+
   /** Begins what the bytes ask for; what it returns ends the connection. */
   advance(bytes: ByteQueue): Ending | undefined {
     if (this.#resting) return undefined

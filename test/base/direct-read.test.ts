@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import net from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
 import { readDirectly } from '../../src/base/index.ts'
@@ -70,4 +71,32 @@ test('a socket that pauses is not read, and is read on when it resumes', async t
     await new Promise(resolve => setImmediate(resolve))
   }
   t.is(bytes, total)
+})
+test('bytes are read to where they are wanted, as long as they are', async t => {
+  const server = net.createServer()
+  const accepted = once(server, 'connection') as Promise<[net.Socket]>
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const far = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1')
+  const [near] = await accepted
+  t.teardown(() => {
+    for (const socket of [near, far]) socket.destroy()
+    server.close()
+  })
+  const goal = Buffer.alloc(1_000_000)
+  let [elsewhere, placed] = [0, 0]
+  const take = (part: Buffer): void => {
+    if (part.buffer === goal.buffer) placed += part.length
+    else elsewhere += part.length
+  }
+  const place = (): Buffer | undefined =>
+    placed < goal.length && elsewhere > 0 ? goal.subarray(placed) : undefined
+  t.true(readDirectly(near, buffer, take, place))
+  const sent = randomBytes(2_000_000)
+  far.write(sent.subarray(0, 10))
+  await until(() => elsewhere === 10, 'the first bytes')
+  far.end(sent.subarray(10))
+  await until(() => elsewhere + placed === sent.length, 'all bytes')
+  t.is(placed, goal.length)
+  t.true(goal.equals(sent.subarray(10, 10 + goal.length)))
+  await until(() => near.readableEnded, 'the end')
 })

@@ -40,3 +40,9 @@ test('keeps no more idle memory than it may', t => {
   t.is(pool.take(8192).buffer, kept.buffer)
   t.not(pool.take(8192).buffer, dropped.buffer)
 })
+
+test('knows its own', t => {
+  const pool = new BufferPool(1 << 20)
+  t.true(pool.isOwn(pool.take(5000).subarray(100)))
+  t.false(pool.isOwn(Buffer.alloc(5000)))
+})

@@ -48,6 +48,22 @@ test('what is left of a piece that was lent is kept before its memory is used ag
   t.is(queue.length, 0)
 })
 
+test('what is kept is not changed by whoever lent it', t => {
+  const queue = new ByteQueue()
+  const shared = Buffer.from('abcdef')
+  queue.lend(shared)
+  queue.take(2)
+  queue.keep()
+  shared.write('ghijkl')
+  queue.lend(shared)
+  queue.keep()
+  shared.fill(0)
+  t.is(queue.length, 10)
+  t.is(queue.take(10)?.toString(), 'cdefghijkl')
+  queue.keep()
+  t.is(queue.length, 0)
+})
+
 const operation = fc.oneof(
   fc.record({
     kind: fc.constantFrom(...(['push', 'lend'] as const)),
