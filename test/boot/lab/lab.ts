@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ExecutionContext } from 'ava'
 import { waitForEvent } from '../bootswarm.ts'
 import { buildDebianImage, type BuiltImage } from '../image.ts'
-import { run, start, type RunningProcess } from '../processes.ts'
+import { run, sameAddresses, start, type Life, type RunningProcess } from '../processes.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { LabNetwork } from './network.ts'
 
@@ -23,26 +22,21 @@ export class Lab {
   readonly network: LabNetwork
   readonly image: BuiltImage
   seed!: RunningProcess
-  readonly #t: ExecutionContext
+  readonly #t: Life
   #ticket = ''
   #archive = ''
   #machines = 0
   #disks = 0
   readonly #startedAt = performance.now()
 
-  private constructor(
-    t: ExecutionContext,
-    directory: string,
-    network: LabNetwork,
-    image: BuiltImage
-  ) {
+  private constructor(t: Life, directory: string, network: LabNetwork, image: BuiltImage) {
     this.#t = t
     this.directory = directory
     this.network = network
     this.image = image
   }
 
-  static async make(t: ExecutionContext): Promise<Lab> {
+  static async make(t: Life): Promise<Lab> {
     const directory = await mkdtemp(join(tmpdir(), 'bootswarm-lab-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     await mkdir(join(directory, 'files'))
@@ -52,7 +46,7 @@ export class Lab {
     lab.note('image built')
     await lab.#import()
     await lab.startSeed()
-    lab.#ticket = (await run(program, ['ticket', '--store', lab.store])).trim()
+    lab.#ticket = await lab.makeTicket()
     lab.#archive = await sharedArchive()
     for (const [name, file] of [
       ['vmlinuz', image.kernel],
@@ -78,6 +72,10 @@ export class Lab {
 
   note(what: string): void {
     this.#t.log(`${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s: ${what}`)
+  }
+
+  async makeTicket(...more: string[]): Promise<string> {
+    return (await run(program, ['ticket', '--store', this.store, ...more])).trim()
   }
 
   /** With --upload-rate, for instance, it takes its time. */
@@ -108,7 +106,7 @@ export class Lab {
     const words = Object.entries(told).flatMap(([name, value]) =>
       value === '' ? [] : [`${name}=${value}`]
     )
-    return ['ro', ...words].join(' ')
+    return ['ro', sameAddresses, ...words].join(' ')
   }
 
   bootScript(url: string, args: string): string {
