@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { waitForEvent } from '../bootswarm.ts'
-import { buildDebianImage, type BuiltImage } from '../image.ts'
+import { buildImage, type BuiltImage, type Recipe } from '../image.ts'
 import { run, sameAddresses, start, type Life, type RunningProcess } from '../processes.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { LabNetwork } from './network.ts'
@@ -21,6 +21,7 @@ export class Lab {
   readonly directory: string
   readonly network: LabNetwork
   readonly image: BuiltImage
+  readonly imageName: Recipe
   seed!: RunningProcess
   readonly #t: Life
   #ticket = ''
@@ -29,20 +30,27 @@ export class Lab {
   #disks = 0
   readonly #startedAt = performance.now()
 
-  private constructor(t: Life, directory: string, network: LabNetwork, image: BuiltImage) {
+  private constructor(
+    t: Life,
+    directory: string,
+    network: LabNetwork,
+    image: BuiltImage,
+    imageName: Recipe
+  ) {
     this.#t = t
     this.directory = directory
     this.network = network
     this.image = image
+    this.imageName = imageName
   }
 
-  static async make(t: Life): Promise<Lab> {
+  static async make(t: Life, recipe: Recipe = 'debian-12'): Promise<Lab> {
     const directory = await mkdtemp(join(tmpdir(), 'bootswarm-lab-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     await mkdir(join(directory, 'files'))
     const network = await LabNetwork.make(t, directory)
-    const image = await buildDebianImage(directory)
-    const lab = new Lab(t, directory, network, image)
+    const image = await buildImage(recipe, directory)
+    const lab = new Lab(t, directory, network, image, recipe)
     lab.note('image built')
     await lab.#import()
     await lab.startSeed()
@@ -97,7 +105,7 @@ export class Lab {
       ip: 'dhcp',
       console: 'ttyS0',
       'bootswarm.ticket': this.#ticket,
-      'bootswarm.image': 'debian-12',
+      'bootswarm.image': this.imageName,
       'bootswarm.archive': archiveHash(this.#archive),
       'bootswarm.from': `http://${LabNetwork.address}:${filesPort}`,
       'bootswarm.console': 'root',
@@ -145,7 +153,7 @@ export class Lab {
     // As a device, since an agent that has a file keeps its own things beside it.
     const device = (await run('losetup', ['--find', '--show', disk])).trim()
     this.#t.teardown(() => run('losetup', ['--detach', device]))
-    const what = ['--ticket', this.#ticket, '--image', 'debian-12', '--disk', device]
+    const what = ['--ticket', this.#ticket, '--image', this.imageName, '--disk', device]
     const nbd = ['--nbd', `unix:${join(this.directory, 'agent.sock')}`]
     return this.network.start('agent', program, ['agent', ...what, ...nbd, '--json'])
   }
@@ -168,7 +176,7 @@ export class Lab {
       'import',
       this.image.disk,
       '--name',
-      'debian-12',
+      this.imageName,
       '--store',
       this.store,
       '--json'

@@ -17,7 +17,16 @@ export async function serveNetboot(lab: Lab): Promise<RunningProcess> {
   const { kernel, initrd } = lab.image
   const given = ['--kernel', kernel, '--initrd', initrd, '--archive', lab.archive]
   await run(program, ['netboot', 'build', ...given, '--out', folder, '--json'])
-  const what = ['--store', lab.store, '--dir', folder, '--image', 'debian-12', '--disk', '/dev/vda']
+  const what = [
+    '--store',
+    lab.store,
+    '--dir',
+    folder,
+    '--image',
+    lab.imageName,
+    '--disk',
+    '/dev/vda'
+  ]
   const where = ['--http', `${LabNetwork.address}:${port}`]
   const append = ['--append', `console=ttyS0 bootswarm.console=root ${sameAddresses}`]
   const args = ['netboot', 'serve', ...what, ...where, ...append, '--json']
