@@ -9,6 +9,8 @@ import { makeNbdInitrd } from './nbd-root.ts'
 const program = fileURLToPath(new URL('../../bin/bootswarm', import.meta.url))
 const nbdPort = 10809
 const minuteMs = 60_000
+/** USER_HZ, in which Linux counts. */
+const ticksPerSecond = 100
 const common = `ro console=ttyS0 bootswarm.console=root ${sameAddresses}`
 
 export interface Boot {
@@ -32,6 +34,8 @@ export interface AgentFigures {
   readonly startSeconds: number
   readonly agentResidentBytes: number
   readonly attachResidentBytes: number
+  /** Of the guest's one processor, from the agent's start to the prompt and the log-in after it. */
+  readonly agentProcessorSeconds: number
   /** Payload of chunks that the seed had sent when the prompt came. */
   readonly bytesBeforeLogin: number
 }
@@ -98,8 +102,10 @@ async function bootSwarm(life: Life, lab: Lab): Promise<Boot> {
   const { guest } = machine
   await guest.logIn()
   const resident =
-    'sed -n "s/^VmRSS: */$name /p" /proc/$(cat /run/bootswarm/state/$name.pid)/status'
+    'sed -n "s/^VmRSS:[^0-9]*/$name /p" /proc/$(cat /run/bootswarm/state/$name.pid)/status'
   await guest.runCommand(`for name in agent attach; do ${resident}; done`, minuteMs)
+  const times = 'cut -d" " -f14,15 /proc/$(cat /run/bootswarm/state/agent.pid)/stat'
+  await guest.runCommand(`echo "agent ticks $(${times})"`, minuteMs)
   // The carrier writes each when it has heard of it.
   const moments = ['agent.pid', 'ready', 'said-attached'].map(
     name => `/run/bootswarm/state/${name}`
@@ -118,6 +124,7 @@ async function bootSwarm(life: Life, lab: Lab): Promise<Boot> {
       attachSeconds: momentOf(text, 'said-attached') - momentOf(text, 'ready'),
       startSeconds: at('the root is') - at('starting the agent'),
       agentResidentBytes: residentOf(text, 'agent'),
+      agentProcessorSeconds: ticksOf(text) / ticksPerSecond,
       attachResidentBytes: residentOf(text, 'attach'),
       bytesBeforeLogin
     }
@@ -155,6 +162,11 @@ function secondsOf(console: string, what: string): number {
 function momentOf(console: string, name: string): number {
   const [, seconds] = new RegExp(`^/run/bootswarm/state/${name} ([0-9.]+)`, 'm').exec(console) ?? []
   return Number(seconds)
+}
+
+function ticksOf(console: string): number {
+  const [, user, system] = /^agent ticks ([0-9]+) ([0-9]+)/m.exec(console) ?? []
+  return Number(user) + Number(system)
 }
 
 function residentOf(console: string, name: string): number {
