@@ -23,19 +23,21 @@ const configs: readonly Config[] = [
 ]
 
 const measured = new Map<Config, Measured[]>(configs.map(config => [config, []]))
+const decoding: number[] = []
 const depth = Number(values.depth)
 const seconds = Number(values.seconds)
 for (let repetition = 0; repetition < Number(values.repetitions); repetition += 1) {
   // Interleaved, so that what else the machine does falls on all of them.
   for (const config of configs) {
-    measured.get(config)?.push(await measurePair({ ...config, depth, seconds }))
+    const task = { ...config, depth, seconds }
+    measured.get(config)?.push(await measurePair(task))
+    if (config.frames === 'zstd') decoding.push(await decodingCost(task))
   }
 }
 
 const all: Figures[] = []
 for (const [config, list] of measured) {
-  const decoding = config.frames === 'zstd' ? await decodingCost({ ...config, depth, seconds }) : 0
-  all.push(figuresOf(config, list, decoding))
+  all.push(figuresOf(config, list, config.frames === 'zstd' ? decoding : [0]))
 }
 const agents = Number(values.agents)
 const crowd = agents > 0 ? await measureCrowd(agents, 2, 5) : undefined

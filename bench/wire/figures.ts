@@ -27,7 +27,7 @@ export interface Figures extends Config {
 export function figuresOf(
   config: Config,
   measured: readonly Measured[],
-  decodingPerByte: number
+  decodingPerByte: readonly number[]
 ): Figures {
   const median = (value: (one: Measured) => number): number => percentile(measured.map(value), 0.5)
   const highest = (value: (one: Measured) => number): number => Math.max(...measured.map(value))
@@ -38,7 +38,7 @@ export function figuresOf(
     plainMegabytesPerSecond: median(one => one.receiver.plainBytes / 1e6 / one.seconds),
     senderPerFrameGB: median(one => (one.sender.cpuSeconds / one.sender.frameBytes) * 1e9),
     receiverPerPlainGB: median(one => (one.receiver.cpuSeconds / one.receiver.plainBytes) * 1e9),
-    decodingPerPlainGB: decodingPerByte * 1e9,
+    decodingPerPlainGB: percentile(decodingPerByte, 0.5) * 1e9,
     senderResidentMB: highest(one => one.sender.residentBytesMax / 1e6),
     receiverResidentMB: highest(one => one.receiver.residentBytesMax / 1e6),
     receiverAnonymousMB: highest(one => one.receiver.anonymousBytesMax / 1e6)

@@ -1,4 +1,4 @@
-import { percentile, rounded } from '../lab/statistics.ts'
+import { percentile, rounded, sum } from '../lab/statistics.ts'
 import { measurePair, type Measured } from './pair.ts'
 
 // What a second process of a seed is worth: on each core one process that sends and one that receives from it,
@@ -17,7 +17,6 @@ for (let n = 0; n < repetitions; n += 1) {
 
 const rate = ({ receiver, seconds }: Measured): number => receiver.frameBytes / 1e6 / seconds
 const cost = ({ sender }: Measured): number => (sender.cpuSeconds / sender.frameBytes) * 1e9
-const sum = (list: readonly number[]): number => list.reduce((total, one) => total + one, 0)
 
 function figures(rates: readonly number[], costs: readonly number[]) {
   return {

@@ -172,7 +172,10 @@ export interface Logger {
   warn(message: string, fields?: LogFields): void
 }
 
-/** What a machine says of a disk that is whole and verified. Bytes but for `seconds`; what was moved and how long it took is of the run that completed the disk. */
+/**
+ * What a machine says of a disk that is whole and verified. Bytes but for `seconds`; what was moved and how
+ * long it took is of the run that completed the disk.
+ */
 export interface CompletionFigures {
   /** Read from the disk, compared with the image, and the same. */
   readonly verifiedBytes: number

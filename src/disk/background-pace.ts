@@ -12,13 +12,11 @@ export class MachineIo {
   }
 
   async run<T>(job: () => Promise<T>): Promise<T> {
-    const start = { at: this.#clock.now() }
-    this.#startedAt.add(start)
+    const end = this.begin()
     try {
       return await job()
     } finally {
-      this.#startedAt.delete(start)
-      this.#lastAt = this.#clock.now()
+      end()
     }
   }
 

@@ -70,26 +70,20 @@ export class Recorder {
   }
 
   /** The blocks are the machine's, recorded so for good, and may change at any time. */
-  isSettled({ block, count }: BlockRun): boolean {
-    if (this.#parts.states.map.any(block, count, masks.fresh | masks.unwritten)) return false
-    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return true
-    for (let index = block; index < block + count; index++) {
-      if (this.#mayBeDropped(index)) return false
-    }
-    return true
+  isSettled(run: BlockRun): boolean {
+    const { map } = this.#parts.states
+    return (
+      !map.any(run.block, run.count, masks.fresh | masks.unwritten) && !this.#anyMayBeDropped(run)
+    )
   }
 
   /** Undefined when the machine may write into the blocks now, else settles when to ask again. */
-  whenFree({ block, count }: BlockRun): Promise<void> | undefined {
+  whenFree(run: BlockRun): Promise<void> | undefined {
     const { map } = this.#parts.states
     const { capturing } = this.#fresh
-    const isRecorded = !map.any(block, count, masks.fresh | masks.unwritten)
+    const isRecorded = !map.any(run.block, run.count, masks.fresh | masks.unwritten)
     if (capturing !== undefined && !isRecorded) return capturing
-    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return undefined
-    for (let index = block; index < block + count; index++) {
-      if (this.#mayBeDropped(index)) return this.flush()
-    }
-    return undefined
+    return this.#anyMayBeDropped(run) ? this.flush() : undefined
   }
 
   /**
@@ -195,6 +189,14 @@ export class Recorder {
 
   #mayBeDropped(block: number): boolean {
     return this.#captured.has(block) || this.#durable.has(block) || this.#confirming.has(block)
+  }
+
+  #anyMayBeDropped({ block, count }: BlockRun): boolean {
+    if (this.#captured.size + this.#durable.size + this.#confirming.size === 0) return false
+    for (let index = block; index < block + count; index++) {
+      if (this.#mayBeDropped(index)) return true
+    }
+    return false
   }
 
   /** Of one chunk. */

@@ -4,11 +4,11 @@ export class UnderWay {
   #idle: PromiseWithResolvers<void> | undefined
 
   async run<T>(job: () => Promise<T>): Promise<T> {
-    this.#count++
+    const end = this.begin()
     try {
       return await job()
     } finally {
-      this.#end()
+      end()
     }
   }
 

@@ -35,18 +35,19 @@ function answer({ job, slot, plainLength, frameLengthMax }) {
   const shared = memories.get(slot)
   if (shared === undefined) return { job, frameLength: 0, failure: 'its memory is not known' }
   const plain = new Uint8Array(shared, 0, plainLength)
-  const frame = new Uint8Array(shared, shared.byteLength / 2, frameLengthMax)
+  const frame = new Uint8Array(shared, shared.byteLength / 2)
   failure = ''
-  encoder.reset()
-  encoder.writeSync(constants.ZSTD_e_end, plain, 0, plainLength, frame, 0, frameLengthMax)
+  // After a whole frame it begins the next by itself: `reset` would make a new encoder (verify-worker.js), of
+  // the level that is zlib's own.
+  encoder.writeSync(constants.ZSTD_e_end, plain, 0, plainLength, frame, 0, frame.length)
+  const [unfilled = 0, unread = 0] = left
+  if (failure === '' && (unread > 0 || unfilled === 0)) failure = 'a frame has no room'
   if (failure !== '') {
     ;({ encoder, left } = newEncoder())
     return { job, frameLength: 0, failure }
   }
-  const [unfilled = 0, unread = 0] = left
-  // What has filled all that it may is not whole.
-  const isWhole = unread === 0 && unfilled > 0
-  return { job, frameLength: isWhole ? frameLengthMax - unfilled : 0 }
+  const frameLength = frame.length - unfilled
+  return { job, frameLength: frameLength > frameLengthMax ? 0 : frameLength }
 }
 
 parentPort?.on('message', (/** @type {EncodeMessage} */ message) => {

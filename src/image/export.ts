@@ -1,9 +1,8 @@
-import { open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { open, realpath, stat } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { BootswarmError } from '../base/index.ts'
 import type { ChunkSource } from '../base/index.ts'
-import { fileError, syncDirectory, writeFully } from './files.ts'
+import { fileError, replaceWith, writeFully } from './files.ts'
 import { isZero, zeroId } from './ids.ts'
 import { fileSize } from './image-file.ts'
 import type { ImageProgress } from './import.ts'
@@ -63,22 +62,10 @@ async function exportToDevice(options: ExportOptions, deviceSize: number): Promi
 }
 
 async function exportToFile(options: ExportOptions, path: string): Promise<void> {
-  const partialPath = `${path}.partial-${process.pid}`
-  const handle = await open(partialPath, 'wx')
-  try {
-    try {
-      await handle.truncate(options.manifest.root.size)
-      await writeChunks(handle, options, false)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(partialPath, path)
-    await syncDirectory(dirname(path))
-  } catch (error) {
-    await rm(partialPath, { force: true })
-    throw error
-  }
+  await replaceWith(path, 0o666, async handle => {
+    await handle.truncate(options.manifest.root.size)
+    await writeChunks(handle, options, false)
+  })
 }
 
 async function writeChunks(

@@ -44,11 +44,24 @@ export function partialPathOf(path: string): string {
 
 /** The file has either its old content or the new, whenever the machine stops. */
 export async function replaceFile(path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  try {
+    await replaceWith(path, mode, handle => handle.writeFile(bytes))
+  } catch (error) {
+    throw fileError(error, path)
+  }
+}
+
+/** As `replaceFile`, with what `fill` writes; system errors as they are. */
+export async function replaceWith(
+  path: string,
+  mode: number,
+  fill: (handle: FileHandle) => Promise<void>
+): Promise<void> {
   const partialPath = partialPathOf(path)
   try {
     const handle = await open(partialPath, 'wx', mode)
     try {
-      await handle.writeFile(bytes)
+      await fill(handle)
       await handle.sync()
     } finally {
       await handle.close()
@@ -57,7 +70,7 @@ export async function replaceFile(path: string, bytes: Uint8Array, mode: number)
     await syncDirectory(dirname(path))
   } catch (error) {
     await rm(partialPath, { force: true })
-    throw fileError(error, path)
+    throw error
   }
 }
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { BootswarmError, limits, type Frame } from '../base/index.ts'
+import { BootswarmError, copyToShared, limits, type Frame } from '../base/index.ts'
 import { frameBytesMax } from './frames.ts'
 
 export interface EncodeJob {
@@ -82,14 +82,15 @@ export class FrameEncoder {
   /** How much the slot holds on each side. */
   #fill(slot: Slot, plain: Uint8Array): number {
     const worker = this.#running()
-    const isTooSmall = slot.shared.byteLength < 2 * plain.length
-    if (isTooSmall) slot.shared = new SharedArrayBuffer(2 * plain.length)
+    const sideBytes = frameBytesBound(plain.length)
+    const isTooSmall = slot.shared.byteLength < 2 * sideBytes
+    if (isTooSmall) slot.shared = new SharedArrayBuffer(2 * sideBytes)
     if (isTooSmall || slot.knownTo !== worker) {
       slot.knownTo = worker
       const { number, shared } = slot
       worker.postMessage({ slot: number, shared } satisfies EncodeMessage)
     }
-    new Uint8Array(slot.shared).set(plain)
+    copyToShared(new Uint8Array(slot.shared), plain, 0)
     return slot.shared.byteLength / 2
   }
 
@@ -127,4 +128,12 @@ export class FrameEncoder {
     this.#worker = worker
     return worker
   }
+}
+
+/**
+ * More than zstd makes of any so many bytes (ZSTD_COMPRESSBOUND in zstd.h), in whole words: a frame that is cut
+ * off would leave something behind in the encoder.
+ */
+function frameBytesBound(plainLength: number): number {
+  return 8 * Math.ceil((plainLength + (plainLength >> 8) + 128) / 8)
 }

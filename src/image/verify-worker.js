@@ -18,7 +18,9 @@ const words = new Int32Array(ring)
 const ringBytes = Buffer.from(ring)
 
 // One decoder for all frames, writing where the plain bytes belong. zstdDecompressSync makes a decoder
-// and a buffer a frame, all of it garbage at once: that cost three times as much as decoding. What is
+// and a buffer a frame, all of it garbage at once: that cost three times as much as decoding. Its `reset` makes
+// a new one as well, of pages that the kernel clears first: as much again. So a frame must have ended where its
+// bytes do before the decoder is used for the next. What is
 // used of Node here is not documented; Node is pinned, and test/image/verifier.test.ts fails without it.
 let { decoder, left } = newDecoder()
 const nothing = new Uint8Array(0)
@@ -55,6 +57,38 @@ function forget(memory) {
   collect()
 }
 
+/** @param {Uint8Array} bytes */
+function isZstd(bytes) {
+  return bytes[0] === 0x28 && bytes[1] === 0xb5 && bytes[2] === 0x2f && bytes[3] === 0xfd
+}
+
+/**
+ * Where the zstd frame that the bytes begin with ends, by the lengths of its header and blocks
+ * (RFC 8878, 3.1.1); undefined when it does not end in them.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {number | undefined}
+ */
+function endOfFrame(bytes) {
+  const magicBytes = 4
+  if (!isZstd(bytes)) return undefined
+  const flags = bytes[magicBytes] ?? 0
+  const isSingleSegment = (flags & 0x20) !== 0
+  const windowBytes = isSingleSegment ? 0 : 1
+  const dictionaryBytes = [0, 1, 2, 4][flags & 3] ?? 0
+  const contentBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0
+  const checksumBytes = (flags & 4) === 0 ? 0 : 4
+  let at = magicBytes + 1 + windowBytes + dictionaryBytes + contentBytes
+  for (let isLast = false; !isLast;) {
+    if (at + 3 > bytes.length) return undefined
+    const head = (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16)
+    const isRepeatedByte = ((head >> 1) & 3) === 1
+    at += 3 + (isRepeatedByte ? 1 : head >> 3)
+    isLast = (head & 1) === 1
+  }
+  return at + checksumBytes
+}
+
 /**
  * @param {number} at where its slot begins
  * @returns {Uint8Array}
@@ -67,8 +101,8 @@ function decode(at) {
   const frame = new Uint8Array(shared, 0, frameLength)
   if (words[at + layout.isPlain] === 1) return frame
   const plain = new Uint8Array(shared, words[at + layout.plainOffset], plainLength)
+  if (endOfFrame(frame) !== frameLength) throw new Error('it is not one whole frame')
   failure = ''
-  decoder.reset()
   decoder.writeSync(constants.ZSTD_e_end, frame, 0, frameLength, plain, 0, plainLength)
   const [unfilled, unread] = left
   if (failure === '' && unfilled === 0) {

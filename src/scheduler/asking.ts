@@ -98,11 +98,12 @@ export class Asking {
 
   /**
    * Whether the line has room for one more frame that nobody waits for, with `underWay` frames that
-   * seeds are to pick: what is on its way cannot be overtaken by what somebody will wait for.
+   * seeds are to pick: what is on its way cannot be overtaken by what somebody will wait for. Half of
+   * the frame counts, so that what is on its way is the budget on the average.
    */
   hasRoom(underWay: number): boolean {
     const { count, received } = this.#requests.inFlight()
-    const bytes = (count + underWay) * this.#frameBytes - received
+    const bytes = (count + underWay + 0.5) * this.#frameBytes - received
     return bytes < Math.max(budgetBytesMin, budgetMs * this.#downlink.bytesPerMs)
   }
 

@@ -10,9 +10,12 @@ const classes = ['background', 'prefetch', 'urgent'] as const
 export class WantList {
   /** 0 for an item that is not wanted, else its level. */
   #level: Uint8Array
-  #order: Uint32Array
-  /** Nothing in the order before this place is wanted. */
-  #from = 0
+  readonly #order: Uint32Array
+  /** Those of the order that were wanted when it was last looked through. */
+  #live = new Uint32Array()
+  /** Others are wanted since. */
+  #isStale = false
+  #count = 0
   #backgroundCount = 0
   #urgent = new Set<number>()
   #prefetch = new Set<number>()
@@ -20,13 +23,15 @@ export class WantList {
   constructor(itemCount: number, random: Random) {
     this.#level = new Uint8Array(itemCount)
     this.#order = shuffled(itemCount, random)
-    this.#from = itemCount
   }
 
   set(item: number, requestClass: RequestClass): void {
     if (item >= this.#level.length) return
-    // A new want may lie anywhere in the order; most are made together, before the first search.
-    if (this.#level[item] === 0) this.#from = 0
+    if (this.#level[item] === 0) {
+      // A new want may lie anywhere in the order; most are made together, before the first search.
+      this.#isStale = true
+      this.#count += 1
+    }
     if (this.#level[item] === levels.background) this.#backgroundCount -= 1
     if (requestClass === 'background') this.#backgroundCount += 1
     this.#level[item] = levels[requestClass]
@@ -35,6 +40,7 @@ export class WantList {
   }
 
   remove(item: number): void {
+    if ((this.#level[item] ?? 0) !== 0) this.#count -= 1
     if (this.#level[item] === levels.background) this.#backgroundCount -= 1
     this.#level[item] = 0
     this.#urgent.delete(item)
@@ -63,18 +69,23 @@ export class WantList {
    * is yielded may be set or removed meanwhile.
    */
   *background(most: number, skip = 0): Generator<number> {
-    let place = this.#from
+    if (!this.hasBackground) return
+    this.#refresh()
     let seen = 0
-    for (let leading = true; place < this.#order.length; place += 1) {
-      const item = this.#order[place] ?? 0
-      const level = this.#level[item]
-      if (leading && level === 0) this.#from = place + 1
-      if (level !== 0) leading = false
-      if (level !== levels.background) continue
+    for (const item of this.#live) {
+      if (this.#level[item] !== levels.background) continue
       seen += 1
       if (seen > skip) yield item
       if (seen === skip + most) return
     }
+  }
+
+  /** Most of an image may be zero, and more and more of it is here: what is not wanted is walked over once. */
+  #refresh(): void {
+    if (!this.#isStale && this.#live.length <= 2 * this.#count) return
+    const from = this.#isStale ? this.#order : this.#live
+    this.#live = from.filter(item => this.#level[item] !== 0)
+    this.#isStale = false
   }
 }
 

@@ -1,5 +1,6 @@
 import {
   BootswarmError,
+  copyToShared,
   systemClock,
   type ChunkId,
   type Frame,
@@ -242,7 +243,7 @@ export class Downloads {
         `peer ${link.peerId} sent more bytes of a frame than it announced`
       )
     }
-    incoming.frame.bytes.set(bytes, download.received)
+    copyToShared(incoming.frame.bytes, bytes, download.received)
     download.received += bytes.length
     this.#handlers.onProgress(link, id, bytes.length)
     if (download.received < length) return

@@ -14,6 +14,19 @@ export class Patience {
     this.#firstMs = firstMs
   }
 
+  /** Does what `signal` ends when the peer's time is over. */
+  async within<T>(peer: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signal = AbortSignal.timeout(this.ms(peer))
+    try {
+      const result = await work(signal)
+      this.answered(peer)
+      return result
+    } catch (error) {
+      if (signal.aborted) this.ended(peer)
+      throw error
+    }
+  }
+
   ms(peer: string): number {
     return this.#longer.get(peer) ?? this.#firstMs
   }

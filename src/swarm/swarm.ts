@@ -106,17 +106,10 @@ export class Swarm {
   }
 
   /** Gets a certificate from a seed of the ticket, at the first of its addresses that answers. */
-  async enrol(addresses: readonly string[], ticket: Ticket, name: string): Promise<Uint8Array> {
-    const who = addresses.join()
-    const signal = AbortSignal.timeout(this.#patienceToEnrol.ms(who))
-    try {
-      const certificate = await this.#enrolWithin(addresses, ticket, name, signal)
-      this.#patienceToEnrol.answered(who)
-      return certificate
-    } catch (error) {
-      if (signal.aborted) this.#patienceToEnrol.ended(who)
-      throw error
-    }
+  enrol(addresses: readonly string[], ticket: Ticket, name: string): Promise<Uint8Array> {
+    return this.#patienceToEnrol.within(addresses.join(), signal =>
+      this.#enrolWithin(addresses, ticket, name, signal)
+    )
   }
 
   async #enrolWithin(
@@ -190,16 +183,8 @@ export class Swarm {
     )
   }
 
-  async #dial(peer: PeerAddress): Promise<Link> {
-    const signal = AbortSignal.timeout(this.#patience.ms(peer.peerId))
-    try {
-      const link = await this.#dialWithin(peer, signal)
-      this.#patience.answered(peer.peerId)
-      return link
-    } catch (error) {
-      if (signal.aborted) this.#patience.ended(peer.peerId)
-      throw error
-    }
+  #dial(peer: PeerAddress): Promise<Link> {
+    return this.#patience.within(peer.peerId, signal => this.#dialWithin(peer, signal))
   }
 
   async #dialWithin(peer: PeerAddress, signal: AbortSignal): Promise<Link> {

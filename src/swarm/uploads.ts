@@ -82,9 +82,7 @@ export class Uploads {
     if (uploads !== undefined && uploads.size >= limits.requestsPerPeerMax) {
       throw tooManyRequests(link)
     }
-    const given = [...(uploads?.values() ?? [])].find(
-      ({ id, isGift }) => isGift && id === message.id
-    )
+    const given = uploads?.values().find(({ id, isGift }) => isGift && id === message.id)
     if (given !== undefined) {
       // The peer has asked for it before it could read that it is given it, and cancels one of the two.
       if (isSooner(message.class, given.class)) this.#reclass(given, message.class)

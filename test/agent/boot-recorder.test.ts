@@ -1,32 +1,13 @@
 import test from 'ava'
-import { limits, type BlockDevice, type Timers } from '../../src/base/index.ts'
+import { limits, type BlockDevice } from '../../src/base/index.ts'
 import { BootRecorder, withReadsWatched } from '../../src/agent/boot-recorder.ts'
 import type { BootStep } from '../../src/image/index.ts'
+import { HandTimers } from '../helpers/hand-timers.ts'
 
 const chunkSize = 100
 
-/** Time that stands still until it is told to pass. */
-class ManualTimers implements Timers {
-  #now = 5_000
-  #due = new Map<() => void, number>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    this.#due.set(run, this.#now + delayMs)
-    return () => this.#due.delete(run)
-  }
-
-  pass(ms: number): void {
-    this.#now += ms
-    for (const [run, at] of [...this.#due]) if (at <= this.#now && this.#due.delete(run)) run()
-  }
-}
-
 function record(quietMs = 1_000, chunkCount = 50) {
-  const timers = new ManualTimers()
+  const timers = new HandTimers(5_000)
   const first: number[] = []
   const booted: (readonly BootStep[])[] = []
   const recorder = new BootRecorder({

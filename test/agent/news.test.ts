@@ -1,34 +1,8 @@
 import test from 'ava'
-import { limits, type Timers } from '../../src/base/index.ts'
+import { limits } from '../../src/base/index.ts'
 import { News } from '../../src/agent/news.ts'
+import { HandTimers } from '../helpers/hand-timers.ts'
 import { FakeLink } from '../swarm/fake-link.ts'
-
-/** Time that passes when the test says so. */
-class HandTimers implements Timers {
-  #now = 0
-  #waiting = new Set<{ readonly at: number; readonly run: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const entry = { at: this.#now + delayMs, run }
-    this.#waiting.add(entry)
-    return () => this.#waiting.delete(entry)
-  }
-
-  pass(ms: number): void {
-    const end = this.#now + ms
-    const due = [...this.#waiting].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)
-    for (const entry of due) {
-      if (!this.#waiting.delete(entry)) continue
-      this.#now = entry.at
-      entry.run()
-    }
-    this.#now = end
-  }
-}
 
 const patience = { patientMs: 1_000, enough: limits.haveItemsEnough }
 

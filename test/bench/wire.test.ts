@@ -17,7 +17,7 @@ test('figures are medians, and a target is met or missed by them', t => {
     sender: { ...side, frameBytes: 1e9, cpuSeconds },
     receiver: { ...side, frameBytes: 1e9, cpuSeconds }
   }))
-  const tls = figuresOf({ transport: 'tls', frames: 'plain' }, measured, 0)
+  const tls = figuresOf({ transport: 'tls', frames: 'plain' }, measured, [0])
   t.is(tls.megabytesPerSecond, 500)
   t.is(tls.senderPerFrameGB, 2)
   t.is(tls.receiverPerPlainGB, 1)

@@ -2,39 +2,12 @@ import { setImmediate } from 'node:timers/promises'
 import test from 'ava'
 import { limits } from '../../src/base/index.ts'
 import { BackgroundPace, MachineIo, type BackgroundRates } from '../../src/disk/background-pace.ts'
+import { HandTimers } from '../helpers/hand-timers.ts'
 
 const second = 1_000
 
-/** Time that goes on only when it is told to, and takes each timer on the way. */
-class TestTimers {
-  #now = 0
-  #due = new Set<{ readonly at: number; readonly run: () => void }>()
-
-  now(): number {
-    return this.#now
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.#now + delayMs, run }
-    this.#due.add(timer)
-    return () => this.#due.delete(timer)
-  }
-
-  pass(ms: number): void {
-    const end = this.#now + ms
-    for (;;) {
-      const [next] = [...this.#due].sort((one, other) => one.at - other.at)
-      if (next === undefined || next.at > end) break
-      this.#due.delete(next)
-      this.#now = Math.max(this.#now, next.at)
-      next.run()
-    }
-    this.#now = end
-  }
-}
-
 /** How long the job takes by these timers, to the millisecond. */
-async function timeOf(timers: TestTimers, job: () => Promise<unknown>): Promise<number> {
+async function timeOf(timers: HandTimers, job: () => Promise<unknown>): Promise<number> {
   const start = timers.now()
   let isOver = false
   const over = job().then(() => (isOver = true))
@@ -49,7 +22,7 @@ async function timeOf(timers: TestTimers, job: () => Promise<unknown>): Promise<
 
 /** What two turns of so many bytes take while the machine has waited for the disk all the time. */
 async function waitOf(bytes: number, rates: BackgroundRates): Promise<number> {
-  const timers = new TestTimers()
+  const timers = new HandTimers()
   const io = new MachineIo(timers)
   const answer = Promise.withResolvers<void>()
   const reading = io.run(() => answer.promise)
@@ -81,7 +54,7 @@ test('a floor above the rate that is allowed does not raise it', async t => {
 
 /** How long so many turns of 128 KiB take when each has cost this much processor time. */
 async function turnsOf(count: number, costMs: number, isContended: boolean): Promise<number> {
-  const timers = new TestTimers()
+  const timers = new HandTimers()
   const processor = { isContended, ownMs: 0 }
   const pace = new BackgroundPace(timers, new MachineIo(timers), {}, processor)
   for (let turn = 0; turn < count; turn += 1) {
@@ -106,7 +79,7 @@ test('however dear a chunk is, the floor remains', async t => {
 })
 
 test('those who wait come in their order; who is waited for comes at once, who is aborted never', async t => {
-  const timers = new TestTimers()
+  const timers = new HandTimers()
   const rate = 128 * 1024
   const pace = new BackgroundPace(timers, new MachineIo(timers), { rate })
   await pace.turn(rate)

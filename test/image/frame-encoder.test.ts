@@ -28,6 +28,22 @@ test('frames of all sizes decode to what they were made of; what does not shrink
   await Promise.all(work)
 })
 
+test('a chunk that did not fit into its frame leaves nothing behind for the next', async t => {
+  const encoder = new FrameEncoder()
+  t.teardown(() => encoder.close())
+  const text = Buffer.alloc(64 * KiB, 'a lab of machines ')
+  const sizes: number[] = []
+  for (const plain of [text, randomBytes(64 * KiB), text, randomBytes(300 * KiB), text]) {
+    const decoded = await encoder.encode(plain, frame => {
+      sizes.push(frame.bytes.length)
+      return decodeFrame({ ...frame, bytes: Uint8Array.from(frame.bytes) }, plain.length)
+    })
+    t.is(Buffer.compare(decoded, plain), 0)
+  }
+  t.is(sizes[2], sizes[0])
+  t.is(sizes[4], sizes[0])
+})
+
 test('what `take` throws is the caller’s, and the next frame is not hurt by it', async t => {
   const encoder = new FrameEncoder()
   t.teardown(() => encoder.close())

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { constants, createZstdCompress } from 'node:zlib'
 import test from 'ava'
 import { chunkIdOf } from '../../src/image/ids.ts'
 import { encodeFrame, plainFrame } from '../../src/image/frames.ts'
@@ -73,6 +75,48 @@ test('a frame that is cut off, or followed by another, is corrupt', async t => {
     )
     t.is((await verifier.verify(id, received(verifier, good))).length, plain.length)
   }
+})
+
+/** As zlib makes it that is told neither how much comes nor when it ends: its last block is empty. */
+async function withEmptyEnd(plain: Uint8Array, params: Record<number, number>): Promise<Buffer> {
+  const engine = createZstdCompress({ params })
+  const pieces: Buffer[] = []
+  engine.on('data', (piece: Buffer) => pieces.push(piece))
+  engine.write(plain)
+  await new Promise<void>(resolve => engine.flush(resolve))
+  engine.end()
+  await once(engine, 'end')
+  return Buffer.concat(pieces)
+}
+
+test('a frame of any shape is checked, and one that has said all and not ended is corrupt', async t => {
+  const verifier = new Verifier()
+  t.teardown(() => verifier.close())
+  const plain = Buffer.concat([Buffer.alloc(200 * KiB, 'chunk '), randomBytes(20 * KiB)])
+  const id = chunkIdOf(plain)
+  const good = await encodeFrame(plain)
+  for (const checksum of [0, 1]) {
+    const bytes = await withEmptyEnd(plain, { [constants.ZSTD_c_checksumFlag]: checksum })
+    const whole = received(verifier, { ...good, bytes })
+    t.is(Buffer.compare(await verifier.verify(id, whole), plain), 0)
+    const unfinished = { ...good, bytes: bytes.subarray(0, -3 - 4 * checksum) }
+    await t.throwsAsync(verifier.verify(id, received(verifier, unfinished)), {
+      code: 'ERR_CHUNK_CORRUPT'
+    })
+    t.is((await verifier.verify(id, received(verifier, good))).length, plain.length)
+  }
+})
+
+test('what skips over something before the frame is corrupt, however its lengths add up', async t => {
+  const verifier = new Verifier()
+  t.teardown(() => verifier.close())
+  const plain = Buffer.alloc(100 * KiB, 'chunk ')
+  const good = await encodeFrame(plain)
+  const skipped = Buffer.from('502a4d1808000000000000000000000000', 'hex').subarray(0, 16)
+  const bytes = Buffer.concat([skipped, good.bytes])
+  await t.throwsAsync(verifier.verify(chunkIdOf(plain), received(verifier, { ...good, bytes })), {
+    code: 'ERR_CHUNK_CORRUPT'
+  })
 })
 
 test('released memory is used again, and is bounded', t => {

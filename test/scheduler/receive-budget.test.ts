@@ -32,6 +32,18 @@ test('what has come of a frame is not on its way any more', t => {
   t.is(fetcher.out.size, 3)
 })
 
+test('the next frame is asked for when there is room for half of it', t => {
+  const fetcher = reader()
+  fetcher.want(range(1, 500))
+  const [[item, peer] = [-1, '']] = fetcher.out
+  fetcher.apply({ type: 'progress', peer, item, bytes: frameBytes / 4 })
+  fetcher.pass(100, peer)
+  t.is(fetcher.out.size, 2)
+  fetcher.apply({ type: 'progress', peer, item, bytes: frameBytes / 2 })
+  fetcher.pass(100, peer)
+  t.is(fetcher.out.size, 3)
+})
+
 test('what waits in a chain is not on its way yet', t => {
   const fetcher = reader()
   fetcher.want(range(1, 500))
