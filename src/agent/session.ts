@@ -1,4 +1,5 @@
 import {
+  isErrorCode,
   limits,
   type ChunkId,
   type Frame,
@@ -72,6 +73,10 @@ export class Session implements PeeringSession {
       onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
+      onDiskError: error => {
+        // That it is full is said once, and not of each chunk.
+        if (!isErrorCode(error, 'ERR_DISK_FULL')) init.onDiskError(error)
+      },
       network: {
         downloads: peering.downloads,
         link: peerId => peering.swarm.link(peerId),
