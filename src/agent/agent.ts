@@ -250,7 +250,7 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
-    const notice = new CompletionNotice(this.#identity, image.imageId)
+    const notice = new CompletionNotice(this.#identity, image.imageId, this.#disk.markedComplete)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
