@@ -35,6 +35,7 @@ import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
 import { SharedPlace } from './shared-place.ts'
+import { StallWatch } from './stall-watch.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -56,6 +57,7 @@ export class Agent {
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
+  readonly #stalls = new StallWatch(systemClock)
   readonly #stopping = new AbortController()
   #machine!: Machine
   #identity!: Identity
@@ -154,8 +156,8 @@ export class Agent {
         this.#background(this.#keepIdentity())
       },
       onNeighbour: link => this.#session?.greet(link),
-      onAlone: addresses => {
-        this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses })
+      onAlone: (addresses, why) => {
+        this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses, why })
       }
     })
     this.#peering = peering
@@ -198,7 +200,10 @@ export class Agent {
       },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
-      onFull: isFull => this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() }),
+      onFull: isFull => {
+        this.#stalls.full(isFull)
+        this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() })
+      },
       onGivenUp: chunks => {
         // At 1, 2, 4, 8, …: there may be thousands.
         if ((chunks & (chunks - 1)) === 0) {
@@ -250,7 +255,7 @@ export class Agent {
     const manifest = found ?? (await this.#manifest(image))
     const { logger, tuning, image: asked } = this.#options
     const items = new Items(manifest)
-    const notice = new CompletionNotice(this.#identity, image.imageId)
+    const notice = new CompletionNotice(this.#identity, image.imageId, this.#disk.markedComplete)
     const completion = new Completion({
       disk: this.#disk,
       manifest,
@@ -278,6 +283,7 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
+      stalls: this.#stalls,
       boots: this.#boots,
       onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
@@ -297,6 +303,7 @@ export class Agent {
       swarm: this.#peering.swarm,
       transfer: session.transfer,
       traffic: this.#traffic,
+      stalls: this.#stalls,
       clock: systemClock,
       state: () => completion.state,
       emit: event => this.#emit(event)

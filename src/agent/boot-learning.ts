@@ -2,6 +2,7 @@ import { limits, secondsUp, systemTimers } from '../base/index.ts'
 import {
   encodeBootOrder,
   openProfile,
+  zeroId,
   type BootProfile,
   type BootStep,
   type ImageRoot
@@ -42,6 +43,7 @@ export class BootLearning {
       chunkCount: Math.ceil(image.size / image.chunkSize),
       quietMs: options.profileAfterMs ?? limits.bootQuietMs,
       timers: systemTimers,
+      isZero: position => init.session()?.manifest.chunkIdAt(position) === zeroId,
       onFirst: position => init.session()?.transfer.touched(position),
       onBooted: steps => this.#booted(steps)
     })

@@ -9,11 +9,16 @@ export interface BootRecorderInit {
   /** Without a first touch for so long the boot is over; Infinity records nothing. */
   readonly quietMs: number
   readonly timers: Timers
+  /** As far as the manifest is here. */
+  isZero(position: number): boolean
   /** A chunk is read for the first time. */
   onFirst(position: number): void
-  /** The boot is over: once, and not at all for what read more chunks than a boot does. */
+  /** The boot is over: once, and not at all for what read more chunks than a boot does, or nearly all. */
   onBooted(steps: readonly BootStep[]): void
 }
+
+/** Who reads more than this share of the chunks that hold anything copies or checks the disk. */
+const bootShareMax = 0.9
 
 /** Notes which chunks the machine reads first, in which order and when, until it has booted. */
 export class BootRecorder {
@@ -65,8 +70,19 @@ export class BootRecorder {
     steps.push({ position, ms: Math.round(timers.now() - this.#firstAt) })
     this.#cancel = timers.after(quietMs, () => {
       this.#steps = undefined
-      this.#init.onBooted(steps)
+      if (!this.#isCopy(steps)) this.#init.onBooted(steps)
     })
+  }
+
+  /** Zeros say nothing: some copy them, others pass over what is said to be a hole. */
+  #isCopy(steps: readonly BootStep[]): boolean {
+    const init = this.#init
+    let holding = 0
+    for (let position = 0; position < init.chunkCount; position += 1) {
+      if (!init.isZero(position)) holding += 1
+    }
+    const read = steps.filter(({ position }) => !init.isZero(position)).length
+    return read > holding * bootShareMax
   }
 }
 

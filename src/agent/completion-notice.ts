@@ -11,11 +11,14 @@ export class CompletionNotice {
   readonly #imageId: ChunkId
   #signed: Uint8Array | undefined
 
-  /** What the identity has of an earlier image says nothing of this one. */
-  constructor(identity: Identity, imageId: ChunkId) {
+  /**
+   * What the identity has of an earlier image says nothing of this one, and nothing of a disk that is
+   * to be verified again.
+   */
+  constructor(identity: Identity, imageId: ChunkId, isComplete: boolean) {
     this.#key = identity.key
     this.#imageId = imageId
-    this.#signed = isOf(identity, imageId) ? identity.completion : undefined
+    this.#signed = isComplete && isOf(identity, imageId) ? identity.completion : undefined
   }
 
   /** To be kept with the disk before that is marked as complete. */

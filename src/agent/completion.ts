@@ -53,7 +53,7 @@ export class Completion {
   async #finish(): Promise<void> {
     const { disk, manifest, signal } = this.#init
     if (disk.markedComplete) {
-      // Verified in an earlier run; since then only the machine itself has written.
+      // Verified in an earlier run; since then only the machine itself has written, as far as one can tell.
       this.#init.onPresent()
       this.#conclude(undefined)
       return

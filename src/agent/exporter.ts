@@ -95,9 +95,9 @@ export class Exporter {
       ...{ listen, machineIds, tuning, logger },
       onCertified: () => {},
       onNeighbour: link => this.#session?.greet(link),
-      onAlone: addresses => {
+      onAlone: (addresses, why) => {
         if (this.#stopping.signal.aborted) return
-        onEvent({ event: 'unreachable', seconds: secondsUp(), addresses })
+        onEvent({ event: 'unreachable', seconds: secondsUp(), addresses, why })
       }
     })
     this.#joined = joined

@@ -3,6 +3,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { BootswarmError, limits, ownMachineIds, type Logger } from '../base/index.ts'
 import type { Link, PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
 import { Neighbours } from './neighbours.ts'
+import { Reminder } from './reminder.ts'
 
 export interface MembershipInit {
   readonly swarm: Swarm
@@ -17,7 +18,7 @@ export interface MembershipInit {
   onCertified(certificate: Uint8Array): void
   /** A peer that was connected for an errand is one to exchange news with from now on. */
   onNeighbour(link: Link): void
-  /** Nobody can be reached; called again every few seconds while that lasts. */
+  /** Nobody can be reached; called again, less and less often, while that lasts. */
   onAlone(seeds: readonly string[], why: string): void
 }
 
@@ -28,6 +29,7 @@ const finalCodes = new Set([
 const retryMsMin = 200
 const retryMsMax = 5_000
 const aloneMs = 2_000
+const aloneSaidMsMax = 120_000
 /** One that does not answer holds up nobody else: the next round begins after this. */
 const roundMs = 1_000
 
@@ -46,6 +48,7 @@ export class Membership {
   #certified: boolean
   readonly #startedAt = performance.now()
   #lastFailure = 'no answer'
+  readonly #alone = new Reminder(aloneMs, aloneSaidMsMax)
 
   constructor(init: MembershipInit) {
     this.#init = init
@@ -112,11 +115,14 @@ export class Membership {
       await this.#connectAll()
       if (this.#init.swarm.links().length > 0) {
         aloneSince = performance.now()
+        this.#alone.over()
         retryMs = retryMsMin
         if (this.#init.swarm.links().some(isOfSeed)) await this.#init.swarm.stopDiscovering()
       } else if (performance.now() - aloneSince >= aloneMs) {
         aloneSince = performance.now()
-        this.#init.onAlone(this.#init.ticket.seeds, this.#lastFailure)
+        if (this.#alone.due(aloneSince)) {
+          this.#init.onAlone(this.#init.ticket.seeds, this.#lastFailure)
+        }
         // The seed may be somewhere else than when the ticket was made.
         await this.#discover()
       }

@@ -3,6 +3,7 @@ import type { TargetDisk } from '../disk/index.ts'
 import type { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Swarm } from '../swarm/index.ts'
+import type { StallWatch } from './stall-watch.ts'
 import type { Traffic } from './traffic.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -16,6 +17,7 @@ export interface ReporterInit {
   readonly transfer: Transfer
   readonly traffic: Traffic
   readonly clock: Clock
+  readonly stalls: StallWatch
   state(): 'streaming' | 'verifying' | 'complete'
   emit(event: AgentEvent): void
 }
@@ -41,11 +43,15 @@ export class Reporter {
 
   now(): void {
     this.#watchReads()
-    const { disk, swarm, traffic, imageId, machineIds, bootCache } = this.#init
+    const { disk, swarm, traffic, imageId, machineIds, bootCache, stalls } = this.#init
     const { presentChunks, chunkCount } = disk.progress()
     const present = presentChunks / chunkCount
     const rate = traffic.takeRate()
     const { bytesFromSeed, bytesFromPeers } = traffic
+    const peers = swarm.links().length
+    const bytesReceived = bytesFromSeed + bytesFromPeers
+    const stall = stalls.look({ missing: chunkCount - presentChunks, bytesReceived, peers })
+    if (stall !== undefined) this.#init.emit(stall)
     const state = this.#starvedAt === undefined ? this.#init.state() : 'starved'
     for (const link of swarm.links()) {
       if (link.certificate?.role !== 'seed') continue
@@ -54,7 +60,6 @@ export class Reporter {
     }
     if (present === this.#lastPresent) return
     this.#lastPresent = present
-    const peers = swarm.links().length
     const seconds = secondsUp()
     this.#init.emit({
       event: 'progress',

@@ -1,4 +1,5 @@
 import {
+  isErrorCode,
   limits,
   type ChunkId,
   type Frame,
@@ -6,6 +7,7 @@ import {
   type Random,
   type RequestClass
 } from '../base/index.ts'
+import type { Manifest } from '../image/index.ts'
 import type { Tuning } from '../scheduler/index.ts'
 import type { Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import type { BootLearning } from './boot-learning.ts'
@@ -17,6 +19,7 @@ import { LocalFrames } from './local-frames.ts'
 import type { Membership } from './membership.ts'
 import type { ExchangeMessage, Peering, PeeringSession } from './peering.ts'
 import type { RelayCache } from './relay-cache.ts'
+import type { StallWatch } from './stall-watch.ts'
 import type { Traffic } from './traffic.ts'
 import { Transfer } from './transfer.ts'
 
@@ -36,6 +39,7 @@ export interface SessionInit {
   readonly name: string | undefined
   /** Of a disk that is to be complete one day. */
   readonly notice?: CompletionNotice
+  readonly stalls?: StallWatch
   onRelease(signed: Uint8Array): void
   onDiskError(error: unknown): void
   onArrival(): void
@@ -69,6 +73,10 @@ export class Session implements PeeringSession {
     this.transfer = new Transfer({
       ...init,
       self: peering.swarm.peerId,
+      onDiskError: error => {
+        // That it is full is said once, and not of each chunk.
+        if (!isErrorCode(error, 'ERR_DISK_FULL')) init.onDiskError(error)
+      },
       onRead: position => this.#announcements.read(position),
       onPage: page => this.#announcements.changed(items.itemOfPage(page), true),
       localPlain: id => this.frames.plain(id),
@@ -129,6 +137,11 @@ export class Session implements PeeringSession {
 
   sayComplete(): void {
     for (const link of this.#init.peering.swarm.links()) this.#init.notice?.tell(link)
+  }
+
+  /** Of its pages those that are here. */
+  get manifest(): Manifest {
+    return this.#init.items.manifest
   }
 
   /** The connected seeds that have the whole image. */
@@ -198,10 +211,12 @@ export class Session implements PeeringSession {
   }
 
   onProgress(link: Link, id: ChunkId, bytes: number): void {
+    this.#init.stalls?.moved()
     this.transfer.progress(link, id, bytes)
   }
 
   onRefused(link: Link, id: ChunkId, reason: RefusalReason): void {
+    this.#init.stalls?.refused(reason)
     this.transfer.refused(link, id, reason)
   }
 
@@ -226,6 +241,7 @@ export class Session implements PeeringSession {
   }
 
   onCorrupt(link: Link, id: ChunkId): void {
+    this.#init.stalls?.refused('corrupt')
     this.transfer.refused(link, id, 'corrupt')
   }
 

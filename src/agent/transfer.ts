@@ -18,6 +18,7 @@ import type { Downloads, Link, PeerAddress, RefusalReason } from '../swarm/index
 import type { ImagePlace } from './image-place.ts'
 import type { Items } from './items.ts'
 import { keepPage } from './kept-manifest.ts'
+import { placeAll } from './placing.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the transfer needs of the network; `Peering` is it. */
@@ -222,6 +223,9 @@ export class Transfer {
     traffic.received(link.certificate?.role ?? 'agent', frame.bytes.length)
     network.relay(id, frame)
     const pages = items.pagesOf(id)
+    // What it waits for from here on is the disk.
+    const item = items.itemOf(id)
+    if (item !== undefined) this.#urgent.delete(item)
     const placed = pages.length > 0 ? this.#placePages(pages, plain) : this.#place(id, plain, frame)
     // The disk takes it when the machine leaves it time for that: nobody else need be asked meanwhile.
     const alive = setInterval(() => this.progress(link, id, 0), placingMs)
@@ -295,9 +299,7 @@ export class Transfer {
   async #place(id: ChunkId, plain: Uint8Array, frame: Frame | undefined): Promise<void> {
     const { items, disk } = this.#init
     const item = items.itemOf(id)
-    for (const position of items.manifest.positionsOf(id)) {
-      if (disk.needs(position)) await disk.place(position, plain, frame)
-    }
+    await placeAll(disk, items.manifest.positionsOf(id), plain, frame)
     if (item === undefined) return
     this.#urgent.delete(item)
     this.apply({ type: 'settled', item })
@@ -308,10 +310,19 @@ export class Transfer {
     this.#init.onDiskError(error)
     const item = this.#init.items.itemOf(id)
     if (item === undefined) return
+    // Somebody has begun to wait for it since it came.
+    const isAwaited = this.#urgent.has(item)
     this.apply({ type: 'settled', item })
-    setTimeout(() => {
-      for (const position of this.#init.items.manifest.positionsOf(id)) this.refetch(position)
-    }, diskRetryMs).unref()
+    if (isAwaited) this.#fetchAgain(id, item, 'urgent')
+    else setTimeout(() => this.#fetchAgain(id, item, 'background'), diskRetryMs).unref()
+  }
+
+  #fetchAgain(id: ChunkId, item: number, requestClass: RequestClass): void {
+    const { items, disk } = this.#init
+    if (this.standing(item) !== 'absent') return
+    if (requestClass === 'background' && this.#urgent.has(item)) return
+    const needed = items.manifest.positionsOf(id).filter(position => disk.needs(position))
+    if (needed.length > 0) this.#wantChunks(needed, requestClass)
   }
 
   /** As far as pages say what the chunks are. */

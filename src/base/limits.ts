@@ -219,6 +219,8 @@ export const limits = {
   haveSeedIntervalMs: 500,
   /** A read that nobody could answer for this long is worth a line on the console. */
   starvedMs: 2_000,
+  /** So long nothing has come of what is missing, though peers are here: worth a line as well. */
+  stalledMs: 10_000,
   pingIntervalMs: 2_000,
   /** A peer that sends nothing for this long, pings unanswered, is gone. */
   peerSilentMs: 10_000,

@@ -12,7 +12,7 @@ import {
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
-import { checkedLocation, seedsText } from './location.ts'
+import { checkedLocation, unreachableText } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -205,7 +205,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         progress.update(event.present * size, size)
         return
       case 'unreachable':
-        printNote(`no seed answers ${seedsText(event.addresses)}; still trying`)
+        printNote(unreachableText(event.addresses, event.why))
         return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)
@@ -217,6 +217,9 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'fed':
         printNote(`reads are answered again, after ${event.waited} s`)
+        return
+      case 'stalled':
+        printNote(stalledText(event.chunks, event.answers))
         return
       case 'full':
         printNote('the file system of the target disk is full; streaming waits for room there')
@@ -255,4 +258,9 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
     }
   }
+}
+
+function stalledText(chunks: number, answers: readonly string[]): string {
+  const why = answers.length > 0 ? answers.join(', ') : 'nothing'
+  return `${chunks} chunks are missing and nobody sends them (answers: ${why}); 'bootswarm image verify' on the seed says whether its store is whole`
 }

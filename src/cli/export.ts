@@ -10,7 +10,7 @@ import {
   readTimeoutMsOf,
   type NbdCommand
 } from './nbd-options.ts'
-import { seedsText } from './location.ts'
+import { unreachableText } from './location.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
 
@@ -60,7 +60,7 @@ async function run(image: string, options: ExportCommand): Promise<void> {
 
 function sayToPeople(event: AgentEvent): void {
   if (event.event === 'unreachable') {
-    printNote(`no seed answers ${seedsText(event.addresses)}; still trying`)
+    printNote(unreachableText(event.addresses, event.why))
   }
   if (event.event !== 'ready') return
   printLine(`${formatBytes(event.size)} ready at ${event.nbd}, read-only; stop it with Ctrl-C`)

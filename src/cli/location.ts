@@ -2,8 +2,13 @@ import { BootswarmError } from '../base/index.ts'
 import { isLocation } from '../swarm/index.ts'
 
 /** Where seeds were looked for, for people. */
-export function seedsText(addresses: readonly string[]): string {
+function seedsText(addresses: readonly string[]): string {
   return addresses.length > 0 ? `at ${addresses.join(' or ')}` : 'on this network'
+}
+
+/** That no seed answers, why, and what to look at, for people. */
+export function unreachableText(addresses: readonly string[], why: string): string {
+  return `no seed answers ${seedsText(addresses)} (${why}); is "bootswarm seed" running there? Still trying`
 }
 
 /** What `--location` means; ERR_USAGE. */

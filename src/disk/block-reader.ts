@@ -31,17 +31,14 @@ export class BlockReader {
     signal: AbortSignal | undefined,
     into: Buffer | undefined
   ): Promise<Uint8Array> {
-    const { io } = this.#parts
-    await this.arrival(range, signal)
     try {
-      return await io.run(() => this.#readPresent(range, into))
+      return await this.#readArrived(range, signal, into)
     } catch (error) {
       if (!isErrorCode(error, 'ERR_DISK_IO')) throw error
       const lost = await this.#unreadableChunks(range)
       if (lost.length === 0) throw error
       for (const position of lost) await this.#parts.onUnreadable(position)
-      await this.arrival(range, signal)
-      return io.run(() => this.#readPresent(range, into))
+      return this.#readArrived(range, signal, into)
     }
   }
 
@@ -54,12 +51,37 @@ export class BlockReader {
     return true
   }
 
-  /** Resolves when the whole range can be read without waiting. */
+  /** Resolves when every block of the range was here once. On a full disk it may have gone again. */
   async arrival(range: ByteRange, signal: AbortSignal | undefined): Promise<void> {
-    for (let absent = this.#absentParts(range); absent.length > 0;) {
-      await Promise.all(absent.map(part => this.#arrivalOf(part, signal)))
-      absent = this.#absentParts(range)
+    const absent = this.#absentParts(range)
+    if (absent.length > 0) await Promise.all(absent.map(part => this.#arrivalOf(part, signal)))
+  }
+
+  async #readArrived(
+    range: ByteRange,
+    signal: AbortSignal | undefined,
+    into: Buffer | undefined
+  ): Promise<Uint8Array> {
+    const { io, room, states } = this.#parts
+    for (;;) {
+      // Only so many chunks wait for room together: not as many, perhaps, as the range has.
+      if (room.isFull) {
+        const parts = partsOf(range, states.image.chunkSize)
+        if (parts.length > 1) return this.#readByParts(parts, signal)
+      }
+      await this.arrival(range, signal)
+      if (this.#absentParts(range).length > 0) continue
+      return io.run(() => this.#readPresent(range, into))
     }
+  }
+
+  async #readByParts(
+    parts: readonly ChunkPart[],
+    signal: AbortSignal | undefined
+  ): Promise<Uint8Array> {
+    const read: Uint8Array[] = []
+    for (const part of parts) read.push(await this.#readArrived(part, signal, undefined))
+    return Buffer.concat(read)
   }
 
   /** Positions of chunks with blocks of the image that fail; the machine's own nobody else has. */

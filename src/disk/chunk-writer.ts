@@ -59,7 +59,8 @@ export class ChunkWriter {
 
   /**
    * A verified pristine chunk has arrived. False if nothing of it was needed. While the target's file
-   * system is full it waits for room, and is read from memory meanwhile.
+   * system is full it waits for room, and is read from memory meanwhile; ERR_DISK_FULL if so many wait
+   * that it is dropped, and is needed as before.
    */
   async place(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<boolean> {
     const { locks, room, demand } = this.#parts
@@ -70,14 +71,13 @@ export class ChunkWriter {
         room.found(position)
         return placed
       } catch (error) {
-        if (!isErrorCode(error, 'ERR_DISK_FULL') || !room.hold(position, plain)) {
-          room.found(position)
-          // Who waits for it has nothing to wait for: the disk does not take it.
-          demand.fail(position, error as Error)
-          throw error
-        }
+        const isFull = isErrorCode(error, 'ERR_DISK_FULL')
+        if (isFull) room.hold(position, plain)
+        else room.found(position)
         demand.wake(position, true)
-        await room.wait()
+        // Who still waits has nothing to wait for: the disk takes neither the chunk nor a write to it.
+        demand.fail(position, error as Error)
+        if (!isFull || !(await room.wait(position))) throw error
       }
     }
   }

@@ -13,7 +13,7 @@ import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
 import type { DiskParts } from './disk-parts.ts'
-import { hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
+import { changedNs, hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
 import type { HeldFile, HoldOptions } from './target-files.ts'
 
 export interface OpenOptions {
@@ -63,6 +63,8 @@ export async function openTarget(options: OpenOptions): Promise<DiskParts> {
     const unclaim = async (): Promise<void> => {
       for (const file of held) await file.unclaim()
     }
+    const [file] = held
+    if (file?.kind === 'file') parts.metadata.onTarget(() => changedNs(file))
     return { ...parts, overlay, unclaim, image: options.image, release }
   } catch (error) {
     await release()
@@ -134,7 +136,8 @@ class Opening {
     if (foreignPin(found.superblock, this.#options) !== undefined) {
       return this.#redeploy(file, side, found)
     }
-    const metadata = await Metadata.load(found.storage, found.superblock)
+    const superblock = await this.#believed(file, found.superblock)
+    const metadata = await Metadata.load(found.storage, superblock)
     const { blank, relocating } = found.superblock
     const { reuse } = this.#options
     return {
@@ -143,6 +146,16 @@ class Opening {
       blank,
       relocating: relocating && reuse !== undefined ? fromScan(reuse) : undefined
     }
+  }
+
+  /** A file that was left otherwise is another one, or others wrote into it: is it complete? */
+  async #believed(file: HeldFile, superblock: Superblock): Promise<Superblock> {
+    const { complete, handedOver, targetChangedNs } = superblock
+    if (!complete || handedOver || file.kind === 'device') return superblock
+    if ((await changedNs(file)) === targetChangedNs) return superblock
+    const { path, logger } = this.#options
+    logger.warn(`${path} is not as it was left: all of it is verified again`, { path })
+    return { ...superblock, complete: false }
   }
 
   async #redeploy(file: HeldFile, side: string | undefined, found: FoundMetadata): Promise<Opened> {

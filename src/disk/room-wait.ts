@@ -6,29 +6,42 @@ export interface RoomEvents {
   onFull?(isFull: boolean): void
 }
 
+interface Held {
+  readonly plain: Uint8Array
+  readonly dropping: AbortController
+}
+
 /** Chunks that have arrived and do not fit the target's file system, until there is room. */
 export class RoomWait {
   readonly #events: RoomEvents
   readonly #signal: AbortSignal
-  readonly #held = new Map<number, Uint8Array>()
+  readonly #held = new Map<number, Held>()
 
   constructor(events: RoomEvents, signal: AbortSignal) {
     this.#events = events
     this.#signal = signal
   }
 
-  /** The chunk's plain bytes, if it waits. */
-  plain(position: number): Uint8Array | undefined {
-    return this.#held.get(position)
+  /** Something waits. */
+  get isFull(): boolean {
+    return this.#held.size > 0
   }
 
-  /** False if too many wait already. */
-  hold(position: number, plain: Uint8Array): boolean {
-    if (this.#held.has(position)) return true
-    if (this.#held.size >= limits.heldChunksMax) return false
-    this.#held.set(position, plain)
+  /** The chunk's plain bytes, if it waits. */
+  plain(position: number): Uint8Array | undefined {
+    return this.#held.get(position)?.plain
+  }
+
+  /** Where too many wait, the one that came first is dropped: whoever read it has read it by now. */
+  hold(position: number, plain: Uint8Array): void {
+    if (this.#held.has(position)) return
+    for (const [first, { dropping }] of this.#held) {
+      if (this.#held.size < limits.heldChunksMax) break
+      this.#held.delete(first)
+      dropping.abort()
+    }
+    this.#held.set(position, { plain, dropping: new AbortController() })
     if (this.#held.size === 1) this.#events.onFull?.(true)
-    return true
   }
 
   /** The chunk has its place, or is given up. */
@@ -36,8 +49,16 @@ export class RoomWait {
     if (this.#held.delete(position) && this.#held.size === 0) this.#events.onFull?.(false)
   }
 
-  /** Until it is worth another try; rejects when the disk is closed. */
-  async wait(): Promise<void> {
-    await sleep(limits.roomLookMs, undefined, { signal: this.#signal })
+  /** Until it is worth another try; false if the chunk was dropped. Rejects when the disk is closed. */
+  async wait(position: number): Promise<boolean> {
+    const dropped = this.#held.get(position)?.dropping.signal
+    if (dropped === undefined) return false
+    const signal = AbortSignal.any([this.#signal, dropped])
+    try {
+      await sleep(limits.roomLookMs, undefined, { signal })
+    } catch (error) {
+      if (this.#signal.aborted) throw error
+    }
+    return !dropped.aborted
   }
 }

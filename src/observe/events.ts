@@ -86,7 +86,8 @@ export const eventCatalogue = {
   },
   agent: {
     ready: {
-      meaning: 'The NBD socket answers: the disk can be used; the first line.',
+      meaning:
+        'The NBD socket answers: the disk can be used. The first line, unless `unreachable` or `scanning` come before it.',
       fields: {
         nbd: text('Where: unix:PATH or HOST:PORT.'),
         size: number('Bytes of the device, as many as the image has.'),
@@ -108,8 +109,12 @@ export const eventCatalogue = {
       }
     },
     unreachable: {
-      meaning: 'No seed answers; the agent keeps trying.',
-      fields: { seconds, addresses: texts('Where it tried.') }
+      meaning: 'No seed answers; the agent keeps trying. Said again, less and less often.',
+      fields: {
+        seconds,
+        addresses: texts('Where it tried.'),
+        why: text('What the last of the tries failed of.')
+      }
     },
     scanning: {
       meaning: 'At most once a second, before `ready`: what the disk holds is read and hashed.',
@@ -126,6 +131,17 @@ export const eventCatalogue = {
     fed: {
       meaning: 'After `starved`: what was waited for is here, and nothing else waits for so long.',
       fields: { seconds, waited: number('Seconds that the longest of them waited.') }
+    },
+    stalled: {
+      meaning:
+        'Nothing has come for ten seconds, though chunks are missing and peers are connected. Said again, less and less often; `progress` says that it goes on.',
+      fields: {
+        seconds,
+        chunks: number('Chunks that are missing.'),
+        answers: texts(
+          'Why peers did not send them: `not-held`, `busy`, …, or `corrupt` for what came and was wrong; empty if nobody answered.'
+        )
+      }
     },
     full: {
       meaning: 'The file system of the target disk is full: streaming pauses until there is room.',

@@ -61,6 +61,7 @@ export class Uploads {
   #pace: Pace
   /** The highest request number that a link has used; each is higher than those before it. */
   #newest = new WeakMap<Link, number>()
+  #unloadable = new Set<ChunkId>()
 
   constructor(init: UploadsInit) {
     this.#init = init
@@ -302,12 +303,15 @@ export class Uploads {
     upload.state = 'loading'
     this.#init.source
       .load(upload.id)
-      .catch((error: unknown) => {
-        this.#init.logger.warn('a chunk could not be loaded for a peer', { id: upload.id, error })
-        return undefined
-      })
+      .catch((error: unknown) => this.#sayUnloadable(upload.id, error))
       .then(frame => this.#loaded(upload, frame))
       .catch((error: unknown) => this.#init.logger.warn('a link failed', { error }))
+  }
+
+  /** Once a chunk: who needs it asks again and again. */
+  #sayUnloadable(id: ChunkId, error: unknown): undefined {
+    if (this.#unloadable.size === this.#unloadable.add(id).size) return
+    this.#init.logger.warn('a chunk could not be loaded for a peer', { id, reason: String(error) })
   }
 
   #loaded(upload: Upload, frame: Frame | undefined): void {

@@ -6,7 +6,7 @@ import { HandTimers } from '../helpers/hand-timers.ts'
 
 const chunkSize = 100
 
-function record(quietMs = 1_000, chunkCount = 50) {
+function record(quietMs = 1_000, chunkCount = 50, isZero = (_position: number) => false) {
   const timers = new HandTimers(5_000)
   const first: number[] = []
   const booted: (readonly BootStep[])[] = []
@@ -15,6 +15,7 @@ function record(quietMs = 1_000, chunkCount = 50) {
     chunkCount,
     quietMs,
     timers,
+    isZero,
     onFirst: position => first.push(position),
     onBooted: steps => booted.push(steps)
   })
@@ -68,6 +69,19 @@ test('who reads more than a boot does is no boot', t => {
   recorder.read(0, chunkSize * (limits.bootChunksMax + 1))
   timers.pass(1e9)
   t.deepEqual(booted, [])
+})
+
+test('who reads nearly all that an image holds copies it, whatever he reads of its zeros', t => {
+  const isZero = (position: number): boolean => position >= 10
+  const bootOf = (chunks: number, zeros: number): number => {
+    const { recorder, timers, booted } = record(1_000, 50, isZero)
+    recorder.read(0, chunkSize * chunks)
+    if (zeros > 0) recorder.read(chunkSize * 10, chunkSize * zeros)
+    timers.pass(1e9)
+    return booted.length
+  }
+  t.deepEqual([bootOf(10, 0), bootOf(10, 40)], [0, 0])
+  t.deepEqual([bootOf(9, 0), bootOf(5, 40), bootOf(1, 0)], [1, 1, 1])
 })
 
 test('a watched device tells of reads before they are answered, and does the rest as before', async t => {

@@ -25,7 +25,7 @@ function linkTo(role: 'seed' | 'agent'): { link: Link; told: Uint8Array[] } {
 
 test('seeds are told once there is something to tell, and nobody else', t => {
   const identity = newIdentity()
-  const notice = new CompletionNotice(identity, imageId)
+  const notice = new CompletionNotice(identity, imageId, false)
   const [seed, agent] = [linkTo('seed'), linkTo('agent')]
   notice.tell(seed.link)
   t.deepEqual(seed.told, [])
@@ -37,16 +37,17 @@ test('seeds are told once there is something to tell, and nobody else', t => {
   t.deepEqual(openCompletion(peerId, signed), { peerId, imageId, figures })
 })
 
-test('what was kept is told again, but not for another image, nor when it is damaged', t => {
+test('what was kept is told again, but not for another image, nor when it or the disk may be damaged', t => {
   const identity = newIdentity()
-  const completion = new CompletionNotice(identity, imageId).sign(figures)
-  const toldBy = (kept: Uint8Array | undefined, id: string): number => {
+  const completion = new CompletionNotice(identity, imageId, false).sign(figures)
+  const toldBy = (kept: Uint8Array | undefined, id: string, isComplete = true): number => {
     const { link, told } = linkTo('seed')
-    new CompletionNotice({ ...identity, completion: kept }, id).tell(link)
+    new CompletionNotice({ ...identity, completion: kept }, id, isComplete).tell(link)
     return told.length
   }
   t.is(toldBy(completion, imageId), 1)
   t.is(toldBy(completion, '22'.repeat(32)), 0)
   t.is(toldBy(completion.with(completion.length - 1, 0), imageId), 0)
   t.is(toldBy(undefined, imageId), 0)
+  t.is(toldBy(completion, imageId, false), 0, 'of a disk that is verified again')
 })

@@ -37,6 +37,30 @@ test('on a full file system writes fail, arrivals wait, are read all the same, a
   await disk.close()
 })
 
+test('all of an image can be read from a disk that is full, only a write says so', async t => {
+  const large = sampleImage(2, 80 * 16384)
+  const directory = await temporaryDirectory(t)
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory])
+  t.teardown(() => run('umount', ['--lazy', directory]))
+  const metadataPath = join(await temporaryDirectory(t), 'metadata')
+  const refused = new Set<unknown>()
+  const disk = await TargetDisk.open({
+    ...optionsFor(join(directory, 'disk'), large, { metadataPath }),
+    onNeed: position => {
+      disk.place(position, large.chunk(position)).catch((error: unknown) => refused.add(error))
+    }
+  })
+  t.teardown(() => disk.close())
+  t.true(large.bytes.equals(await disk.read(0, large.size)), 'in one read')
+  const reads = Array.from({ length: 80 }, (_, chunk) => disk.read(chunk * 16384, 16384))
+  t.true(large.bytes.equals(Buffer.concat(await Promise.all(reads))), 'in many at a time')
+  t.true(refused.size > 0, 'dropped for others')
+  for (const error of refused) t.like(error, { code: 'ERR_DISK_FULL' })
+  const absent = Array.from({ length: 80 }, (_, chunk) => chunk).filter(chunk => disk.needs(chunk))
+  const write = disk.write((absent[0] ?? 0) * 16384 + 512, Buffer.alloc(512, 1))
+  await t.throwsAsync(write, { code: 'ERR_DISK_FULL' }, 'into part of a block that is not here')
+})
+
 test('a full disk that is closed lets go of what waits', async t => {
   const directory = await temporaryDirectory(t)
   await run('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', directory])

@@ -1,4 +1,4 @@
-import { open, readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import test from 'ava'
@@ -281,4 +281,70 @@ test.serial('a device without room behind the image needs --metadata', async t =
   const disk = await TargetDisk.open(optionsFor(device, image, { metadataPath, labKey }))
   await placeAll(disk, image)
   await disk.close()
+})
+
+/** Closed, complete and verified. */
+async function completed(t: ExecutionContext): Promise<string> {
+  const path = await newTarget(t)
+  const disk = await TargetDisk.open(optionsFor(path, image))
+  await placeAll(disk, image)
+  await disk.finish()
+  await disk.markComplete()
+  await disk.close()
+  return path
+}
+
+/** Until its file system's clock has seen it. */
+async function change(path: string, how: () => Promise<void>): Promise<void> {
+  const { ctimeNs } = await stat(path, { bigint: true })
+  do await how()
+  while ((await stat(path, { bigint: true })).ctimeNs === ctimeNs)
+}
+
+/** Whether it opens as complete, and what a verification finds. */
+async function reopened(path: string, mark = false) {
+  const disk = await TargetDisk.open(optionsFor(path, image))
+  const isComplete = disk.markedComplete
+  const { badChunks } = await disk.verify(image)
+  if (mark) await disk.markComplete()
+  await disk.close()
+  return { isComplete, bad: badChunks.length }
+}
+
+test('a disk that is complete stays so, whatever the machine writes', async t => {
+  const path = await completed(t)
+  t.like(await reopened(path), { isComplete: true })
+  const disk = await TargetDisk.open(optionsFor(path, image))
+  await change(path, () => disk.write(0, noise(16384)))
+  await disk.close()
+  t.like(await reopened(path), { isComplete: true })
+})
+
+test('a file that others wrote into, replaced or copied is not believed to be complete', async t => {
+  const path = await completed(t)
+  await change(path, () => overwrite(path, 5000, Buffer.from('rotten')))
+  t.deepEqual(await reopened(path), { isComplete: false, bad: 1 })
+  t.deepEqual(await reopened(path), { isComplete: false, bad: 1 }, 'not at the next start either')
+
+  await rm(path)
+  await writeFile(path, '')
+  await truncate(path, image.size)
+  t.deepEqual(await reopened(path), { isComplete: false, bad: 10 })
+
+  const [whole, copy] = [await completed(t), await newTarget(t)]
+  for (const end of ['', '.bootswarm']) await copyFile(`${whole}${end}`, `${copy}${end}`)
+  t.deepEqual(await reopened(copy, true), { isComplete: false, bad: 0 }, 'a copy is verified')
+  t.deepEqual(await reopened(copy), { isComplete: true, bad: 0 }, 'once')
+})
+
+test('what an earlier version left as complete is verified once more', async t => {
+  const path = await completed(t)
+  const side = await readFile(`${path}.bootswarm`)
+  const reading = decodeSuperblock(side.subarray(0, pageBytes))
+  if (reading.kind !== 'intact') return t.fail()
+  const generation = reading.superblock.generation + 1
+  const former = encodeSuperblock({ ...reading.superblock, generation, targetChangedNs: 0n })
+  await overwrite(`${path}.bootswarm`, 0, former)
+  t.deepEqual(await reopened(path, true), { isComplete: false, bad: 0 })
+  t.deepEqual(await reopened(path), { isComplete: true, bad: 0 })
 })

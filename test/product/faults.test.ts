@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { limits } from '../../src/base/index.ts'
@@ -143,8 +143,9 @@ test('a disk that cannot be read or written: what peers have is fetched again, t
   await agent.process.stop()
 })
 
-test('a disk that is full: ENOSPC for who writes, the stream waits and goes on', async t => {
-  const { lab, bytes, ticket } = await labWithImage(t, 4)
+test('a disk that is full: ENOSPC for who writes, all can be read, the stream waits and goes on', async t => {
+  // More than may wait in memory for room.
+  const { lab, bytes, ticket } = await labWithImage(t, 8)
   const small = lab.path('small')
   await mkdir(small)
   await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small])
@@ -156,10 +157,10 @@ test('a disk that is full: ENOSPC for who writes, the stream waits and goes on',
   const place = bytes.length - 2 * MiB - (bytes.length % blockBytes)
   t.is(await errorOf(t, agent, `h.pwrite(b"1" * 1048576, ${place})`), 'ENOSPC')
   const client = await agent.client()
-  t.true(
-    bytes.subarray(0, chunkBytes).equals(await client.read(0, chunkBytes)),
-    'read all the same'
-  )
+  for (let offset = 0; offset < bytes.length; offset += MiB) {
+    const expected = bytes.subarray(offset, offset + MiB)
+    t.true(expected.equals(await client.read(offset, expected.length)), 'read all the same')
+  }
   t.false(agent.has('present'))
   await run('mount', ['-o', 'remount,size=64m', small])
   await agent.until('room')
@@ -169,4 +170,32 @@ test('a disk that is full: ENOSPC for who writes, the stream waits and goes on',
   t.like(await agent.until('complete'), { verified: true })
   await agent.process.stop()
   t.true(bytes.equals(await readFile(disk)))
+})
+
+test('a file disk that was replaced while no agent ran is not complete before it is whole again', async t => {
+  const { lab, bytes, ticket } = await labWithImage(t, 2)
+  const first = await lab.startAgent({ name: 'a', ticket })
+  await first.until('complete')
+  await first.process.stop()
+  await rm(first.disk)
+  await writeFile(first.disk, '')
+  await truncate(first.disk, bytes.length)
+  const second = await lab.startAgent({ name: 'a', ticket })
+  t.like(await second.until('complete'), { verified: true })
+  await second.process.stop()
+  t.true(bytes.equals(await readFile(second.disk)))
+})
+
+test('a chunk that the seed cannot read is said to be missing, and what it answered', async t => {
+  const { lab, ticket } = await labWithImage(t, 2)
+  const path = lab.path('store/packs/000001.pack')
+  const pack = await open(path, 'r+')
+  // In the middle of what a chunk has there.
+  const place = Math.floor((await stat(path)).size / 2)
+  await pack.write(Buffer.alloc(8, 'rotten'), 0, 8, place)
+  await pack.close()
+  const agent = await lab.startAgent({ name: 'a', ticket })
+  t.like(await agent.until('stalled'), { chunks: 1, answers: ['not-held'] })
+  t.false(agent.has('present'))
+  await agent.process.stop()
 })

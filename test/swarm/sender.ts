@@ -5,6 +5,7 @@ import {
   type Frame,
   type Gift,
   type Holding,
+  type Logger,
   type RequestClass,
   type SendPolicy,
   type ServeDecision,
@@ -28,6 +29,7 @@ export function started(
     next?: (peer: string) => Gift
     window?: SendPolicy
     awaited?: (id: ChunkId, requestClass: RequestClass) => void
+    logger?: Logger
   } = {}
 ) {
   const calls: string[] = []
@@ -55,7 +57,7 @@ export function started(
     window: options.window,
     giving: options.next === undefined ? undefined : { next: options.next },
     onAwaited: options.awaited,
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     addressOf: peerId =>
       peerId === 'unknown' ? undefined : { peerId, addresses: ['/ip4/10.0.0.1/tcp/1'] }
   })

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { limits, type Frame, type ServeDecision } from '../../src/base/index.ts'
+import { limits, silentLogger, type Frame, type ServeDecision } from '../../src/base/index.ts'
 import type { Message } from '../../src/swarm/wire.ts'
 import { throwsWith } from '../helpers/errors.ts'
 import { noise } from '../helpers/image-files.ts'
@@ -195,6 +195,26 @@ test('a chunk that cannot be loaded is refused, and the others go on', async t =
     [3]
   )
   t.deepEqual(calls.toSorted(), ['dropped a', 'dropped a', 'sent a'])
+})
+
+test('a chunk that cannot be loaded is said once, however often it is asked for', async t => {
+  const said: unknown[] = []
+  const warn = (message: string, fields?: unknown): number => said.push([message, fields])
+  const { want } = started({
+    load: () => Promise.reject(new Error('the disk failed')),
+    logger: { ...silentLogger, warn: (...words) => void warn(...words) }
+  })
+  const link = new FakeLink('a')
+  for (const request of [1, 2]) want(link, request)
+  await settled()
+  want(new FakeLink('b'), 1)
+  await settled()
+  const message = 'a chunk could not be loaded for a peer'
+  const reason = 'Error: the disk failed'
+  t.deepEqual(said, [
+    [message, { id: id(1), reason }],
+    [message, { id: id(2), reason }]
+  ])
 })
 
 test('a redirect names addresses; without any the peer is refused', t => {
