@@ -141,6 +141,8 @@ async function run(options: AgentCommand): Promise<void> {
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
+  let isComplete = false
+  void agent.completed.promise.then(() => (isComplete = true))
   try {
     const stopped = untilStopped()
     const started = agent.start()
@@ -154,6 +156,12 @@ async function run(options: AgentCommand): Promise<void> {
     await agent.stop()
   }
   say({ event: 'stopped', seconds: secondsUp() })
+  if (isUntilComplete && !isComplete) {
+    throw new BootswarmError(
+      'ERR_STOPPED',
+      `the agent was told to stop before ${options.disk} was complete; run it again to go on`
+    )
+  }
 }
 
 function writesOf(text: string): 'keep' | 'discard' {

@@ -34,7 +34,8 @@ const seconds = number('Seconds since the process started.')
 
 const ofEveryProcess = {
   stopped: {
-    meaning: 'Told to stop, and everything is put away; the last line.',
+    meaning:
+      'Told to stop, and everything is put away; the last line, unless an `error` says what was not done.',
     fields: { seconds }
   },
   error: {
