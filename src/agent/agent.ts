@@ -1,4 +1,12 @@
-import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  limits,
+  ownMachineIds,
+  systemClock,
+  systemRandom,
+  type ChunkId,
+  secondsUp
+} from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
@@ -72,6 +80,8 @@ export class Agent {
   #bootCache: BootCache | undefined
   #scanSaidAt = 0
   readonly #newer: NewerRelease
+  /** Resolves when it is known what the name means now by which the image was asked for. */
+  readonly #named = Promise.withResolvers<void>()
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -79,11 +89,12 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
-    this.#newer = new NewerRelease(this.#ticket.labKey)
+    this.#newer = new NewerRelease(this.#ticket.labKey, options.image)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
+    else this.#named.resolve()
     // Whoever awaits them decides; nobody awaiting is no crash.
     this.failed.promise.catch(() => {})
   }
@@ -131,7 +142,11 @@ export class Agent {
 
   #chooseImage(): Promise<ImageChoice> {
     return chooseImage(this.#options, this.#machine, {
-      find: imageId => this.#untilFailure(this.#finder(imageId).find(this.#signal)),
+      find: async imageId => {
+        const found = await this.#untilFailure(this.#finder(imageId).find(this.#signal))
+        if (imageId === undefined) this.#named.resolve()
+        return found
+      },
       pages: root => this.#untilFailure(new ManifestFinder(this.#peering, root).find(this.#signal))
     })
   }
@@ -328,8 +343,19 @@ export class Agent {
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
   }
 
+  /**
+   * Resolves when a seed has said whether the name means the image of this disk, and what it said has
+   * been passed on; without an answer after `limits.nameAnswerMs`, for no seed may be there.
+   */
+  async nameSaid(): Promise<void> {
+    const waiting = sleep(limits.nameAnswerMs, undefined, { signal: this.#signal, ref: false })
+    await Promise.race([this.#named.promise, waiting.catch(() => {})])
+  }
+
   /** The disk is the machine's own; the peers have others to ask. */
   async #leave(): Promise<void> {
+    await this.nameSaid()
+    if (this.#signal.aborted) return
     clearInterval(this.#identityTimer)
     this.#reporter?.stop()
     this.#membership.stop()
@@ -345,6 +371,7 @@ export class Agent {
   #sayNewer(signed: Uint8Array, image: PinnedImage): void {
     const news = this.#newer.newsOf(signed, image)
     if (news !== undefined) this.#emit(news)
+    this.#named.resolve()
   }
 
   async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {

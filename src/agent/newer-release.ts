@@ -5,10 +5,13 @@ import type { PinnedImage } from './image-choice.ts'
 /** Notices that the name by which an image was asked for means another one by now. */
 export class NewerRelease {
   readonly #labKey: Uint8Array
+  readonly #asked: string
   #said: string | undefined
 
-  constructor(labKey: Uint8Array) {
+  /** `asked` is the name by which the user wants an image. */
+  constructor(labKey: Uint8Array, asked: string) {
     this.#labKey = labKey
+    this.#asked = asked
   }
 
   /**
@@ -16,7 +19,11 @@ export class NewerRelease {
    * reached, and it is news once. An empty release says that the name is not known. Throws as openRelease.
    */
   newsOf(signed: Uint8Array, image: PinnedImage): AgentEvent | undefined {
-    if (signed.length === 0) return undefined
+    if (signed.length === 0) {
+      if (this.#said !== undefined) return undefined
+      this.#said = ''
+      return { event: 'unknown', name: this.#asked, image: imageCidText(image.imageId) }
+    }
     const { name, tag, imageId } = openRelease(this.#labKey, signed)
     const newer = imageCidText(imageId)
     if (imageId === image.imageId || this.#said === newer) return undefined

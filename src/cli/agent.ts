@@ -149,7 +149,8 @@ async function run(options: AgentCommand): Promise<void> {
     started.catch(() => {})
     await Promise.race([started, stopped])
     // Whoever says for how long to share wants the machine to stay that long.
-    const shared = shareMs === undefined ? agent.completed.promise : agent.shared.promise
+    const completed = agent.completed.promise.then(() => agent.nameSaid())
+    const shared = shareMs === undefined ? completed : agent.shared.promise
     const ends = isUntilComplete ? [shared] : []
     await Promise.race([stopped, agent.failed.promise, ...ends])
   } finally {
@@ -237,6 +238,9 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'newer':
         printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
+        return
+      case 'unknown':
+        printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
         return
       case 'present':
         printLine(
