@@ -73,7 +73,7 @@ explain_agent() {
   message=$(sed -n 's/.*"message":"\(.*\)".*/\1/p' "$home/state/error" 2>/dev/null)
   case $code in
     ERR_TARGET_FOREIGN) advice="boot with bootswarm.consent=wipe if what is on $disk may go" ;;
-    ERR_TICKET_* | ERR_ENROL*) advice='make a new ticket: bootswarm ticket --store DIR, and put it into the boot script' ;;
+    ERR_TICKET_* | ERR_PEER_UNTRUSTED) advice='make a new ticket: bootswarm ticket --store DIR, and put it into the boot script' ;;
     ERR_IMAGE_*) advice='see bootswarm image list --store DIR, and put a name of it into the boot script' ;;
     ERR_TARGET_*) advice='use a larger or a working disk, or name another by bootswarm.disk=' ;;
     *) advice='mend that and try again' ;;

@@ -29,6 +29,15 @@ keep_agent() {
   done
 }
 
+# start_aside NAME FUNCTION: as nobody's child. Whoever listens to the agent does not look after children, and one
+# that has ended and is not waited for has lost the name that begins with @: systemd then waits for it at power-off.
+start_aside() {
+  (
+    "$2" &
+    echo $! >"/state/$1.pid"
+  )
+}
+
 # What the agent says, a JSON object a line.
 hear_agent() {
   while read -r line; do
@@ -45,8 +54,7 @@ hear_agent() {
       '{"event":"ready"'*)
         : >/state/said-ready
         if [ ! -e /state/attach.pid ]; then
-          keep_attached &
-          echo $! >/state/keeper-of-attach.pid
+          start_aside keeper-of-attach keep_attached
         fi
         ;;
       '{"event":"progress"'*) echo "$line" >/state/progress ;;
@@ -58,8 +66,7 @@ hear_agent() {
       '{"event":"complete"'*)
         tell_console 'the disk is complete and verified'
         if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then
-          hand_over &
-          echo $! >/state/hand-over.pid
+          start_aside hand-over hand_over
         fi
         echo "$line" >/state/said-complete
         ;;

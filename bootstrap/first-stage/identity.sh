@@ -54,7 +54,8 @@ make_host_name() {
   [ -z "$old" ] || sed -i "s/\\([[:space:]]\\)$old\\([[:space:]]\\|$\\)/\\1$(cat /run/bootswarm/state/host-name)\\2/g" "$1/etc/hosts"
 }
 
-# For images whose SSH has keys of its own only when it is installed.
+# For images whose SSH has keys of its own only when it is installed. What makes them has the processor when the boot
+# leaves it some: an RSA key can take a slow one for ten seconds.
 add_ssh_key_unit() {
   [ -x "$1/usr/bin/ssh-keygen" ] || return
   mkdir -p /run/systemd/system/multi-user.target.wants
@@ -66,6 +67,7 @@ Before=ssh.service sshd.service
 
 [Service]
 Type=oneshot
+Nice=19
 ExecStart=/usr/bin/ssh-keygen -A
 EOF
   ln -sf ../bootswarm-ssh-keys.service /run/systemd/system/multi-user.target.wants/

@@ -12,7 +12,8 @@
 prepare_root() {
   disk=$(cat /run/bootswarm/state/disk)
   filter_lvm "$1"
-  keep_network
+  keep_network "$1"
+  keep_agent_mounted
   be_patient
   make_identity "$1"
   add_ssh_key_unit "$1"
@@ -34,6 +35,25 @@ keep_network() {
   drop_in systemd-networkd.service 'KillSignal=SIGKILL'
   drop_in NetworkManager.service 'KillSignal=SIGKILL'
   drop_in networking.service 'ExecStop='
+  keep_address "$1"
+}
+
+# To a DHCP server systemd-networkd is another client than the network card's ROM was, and gets another address: every
+# connection of the agent would be cut in the middle of the boot. By the card's address it is the same client.
+keep_address() {
+  for file in "$1"/etc/systemd/network/*.network "$1"/run/systemd/network/*.network /run/systemd/network/*.network \
+    "$1"/usr/lib/systemd/network/*.network "$1"/lib/systemd/network/*.network; do
+    grep -q -i '^ *DHCP *= *\(yes\|true\|1\|on\|both\|ipv4\|v4\) *$' "$file" 2>/dev/null || continue
+    mkdir -p "/run/systemd/network/${file##*/}.d"
+    printf '[Network]\nKeepConfiguration=yes\n[DHCPv4]\nClientIdentifier=mac\n' \
+      >"/run/systemd/network/${file##*/}.d/bootswarm.conf"
+  done
+}
+
+# systemd would try to unmount it before anything else has ended, and say that it failed.
+keep_agent_mounted() {
+  mkdir -p /run/systemd/system/run-bootswarm.mount.d
+  printf '[Unit]\nDefaultDependencies=no\n' >/run/systemd/system/run-bootswarm.mount.d/bootswarm.conf
 }
 
 # What a service needs may still have to come: nobody is to be given up, or ended by its watchdog, because the root

@@ -17,7 +17,8 @@ fail() {
     echo "bootswarm: WHAT TO DO: $2"
     echo
   } >/dev/console
-  echo "<5>bootswarm: $1; $2" >/dev/kmsg
+  # Not to the console once more, in the middle of that.
+  echo "<7>bootswarm: $1; $2" >/dev/kmsg
   return 1
 }
 

@@ -19,6 +19,7 @@ import {
   type PeerAddress
 } from '../swarm/index.ts'
 import { careFor } from './link-care.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import type { RelayCache } from './relay-cache.ts'
 
 /** Who gets what the peers say; until the image is known, nobody does. */
@@ -76,6 +77,8 @@ export class Peering {
   #corrupt = new Map<string, number>()
   /** When a link served for anything but to see whether it is alive. */
   #usedAt = new WeakMap<Link, number>()
+  #addresses = new OwnAddresses()
+  #lostAddressAt: number | undefined
   #pings: NodeJS.Timeout | undefined
   #retries: NodeJS.Timeout
 
@@ -259,11 +262,14 @@ export class Peering {
 
   #watch(): void {
     const now = systemClock.now()
+    if (this.#addresses.hasLostOne()) this.#lostAddressAt = now
+    const lostAddressMs = this.#lostAddressAt === undefined ? undefined : now - this.#lostAddressAt
     for (const link of this.#swarm.links()) {
       const due = careFor({
         silentMs: now - link.heardAt,
         idleMs: now - (this.#usedAt.get(link) ?? now),
-        isKept: this.#init.keeps(link)
+        isKept: this.#init.keeps(link),
+        lostAddressMs
       })
       if (due === 'silent') link.close(new Error('it fell silent'))
       if (due === 'done') link.close()

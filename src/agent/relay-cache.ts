@@ -1,4 +1,4 @@
-import { limits, type ChunkId, type Frame } from '../base/index.ts'
+import { limits, sharedWordBytes, type ChunkId, type Frame } from '../base/index.ts'
 
 interface Entry {
   readonly id: ChunkId
@@ -71,7 +71,8 @@ export class RelayCache {
     this.#evict(offset + length)
     this.#ring.set(bytes, offset)
     this.#entries.set(id, { id, encoding, plainLength, offset, length })
-    this.#head = offset + length
+    // What comes in lies in shared memory: from there V8 copies quickly to the beginning of a word.
+    this.#head = sharedWordBytes * Math.ceil((offset + length) / sharedWordBytes)
   }
 
   #take(length: number): Buffer {

@@ -74,7 +74,8 @@ export class Reporter {
     if (waitedMs >= limits.starvedMs && this.#starvedAt === undefined) {
       this.#starvedAt = clock.now() - waitedMs
       this.#init.emit({ event: 'starved', seconds, reads: transfer.waitingReads() })
-    } else if (waitedMs === 0 && this.#starvedAt !== undefined) {
+    } else if (waitedMs < limits.starvedMs && this.#starvedAt !== undefined) {
+      // Other reads may wait by now: a boot has some under way all the time.
       const waited = Math.round(clock.now() - this.#starvedAt) / 1000
       this.#starvedAt = undefined
       this.#init.emit({ event: 'fed', seconds, waited })

@@ -57,6 +57,8 @@ export const limits = {
   nbdHandshakeMs: 10_000,
   /** Read and write payload under way for one connection, and replies that it has not taken yet. */
   nbdConnectionBytesMax: 64 * MiB,
+  /** What is read at once of what a client has sent. */
+  nbdReadBufferBytes: 256 * KiB,
   /** What a client's socket takes at once; the kernel counts it twice. */
   nbdSendBufferBytes: 1 * MiB,
   /** While so much of its replies waits for one client to take it, no further request is begun. */

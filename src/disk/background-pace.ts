@@ -1,10 +1,14 @@
 import { limits } from '../base/index.ts'
 import type { Clock, Timers } from '../base/index.ts'
 
+interface MachineRequest {
+  readonly at: number
+}
+
 /** What the machine does with its disk just now. */
 export class MachineIo {
   readonly #clock: Clock
-  readonly #startedAt = new Set<{ readonly at: number }>()
+  readonly #startedAt = new Set<MachineRequest>()
   #lastAt = -Infinity
 
   constructor(clock: Clock) {
@@ -12,22 +16,24 @@ export class MachineIo {
   }
 
   async run<T>(job: () => Promise<T>): Promise<T> {
-    const end = this.begin()
+    const start = this.begin()
     try {
       return await job()
     } finally {
-      end()
+      this.end(start)
     }
   }
 
-  /** As `run`, for what has no promise; what it returns is to be called at the end. */
-  begin(): () => void {
+  /** As `run`, for what has no promise; `end` is to be called with what it returns. */
+  begin(): MachineRequest {
     const start = { at: this.#clock.now() }
     this.#startedAt.add(start)
-    return () => {
-      this.#startedAt.delete(start)
-      this.#lastAt = this.#clock.now()
-    }
+    return start
+  }
+
+  end(start: MachineRequest): void {
+    this.#startedAt.delete(start)
+    this.#lastAt = this.#clock.now()
   }
 
   /** The machine was answered at once. */

@@ -36,16 +36,14 @@ export class MachineWrites {
   writeSoon(range: ByteRange, data: Uint8Array, written: Written): boolean {
     const { recorder, target, io, underWay } = this.#parts
     if (target.writeSoon === undefined || !recorder.isSettled(blocksOf(range))) return false
-    const [ended, answered] = [underWay.begin(), io.begin()]
-    const end = (): void => {
-      answered()
-      ended()
-    }
+    const start = io.begin()
     const isTaken = target.writeSoon(range.offset, data, error => {
-      end()
+      io.end(start)
+      underWay.end()
       written(error)
     })
-    if (!isTaken) end()
+    if (isTaken) underWay.begin()
+    else io.end(start)
     return isTaken
   }
 

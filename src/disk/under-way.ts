@@ -4,18 +4,17 @@ export class UnderWay {
   #idle: PromiseWithResolvers<void> | undefined
 
   async run<T>(job: () => Promise<T>): Promise<T> {
-    const end = this.begin()
+    this.begin()
     try {
       return await job()
     } finally {
-      end()
+      this.end()
     }
   }
 
-  /** As `run`, for what has no promise; what it returns is to be called at the end. */
-  begin(): () => void {
+  /** As `run`, for what has no promise; `end` is to be called at its end. */
+  begin(): void {
     this.#count++
-    return this.#end
   }
 
   /** Resolves when nothing is under way. */
@@ -25,7 +24,7 @@ export class UnderWay {
     await this.#idle.promise
   }
 
-  readonly #end = (): void => {
+  end(): void {
     if (--this.#count > 0) return
     this.#idle?.resolve()
     this.#idle = undefined

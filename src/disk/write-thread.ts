@@ -1,6 +1,6 @@
 import { getSystemErrorName } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, copyToShared } from '../base/index.ts'
 
 /** A power of two, so that it divides the range that counts go round in. */
 const slots = 64
@@ -46,7 +46,7 @@ export class WriteThread {
     if (data.length > slotBytes || this.#waiting.length === slots) return false
     const { counts, files, offsets, lengths, bytes } = this.#ring
     const slot = (this.#asked >>> 0) % slots
-    bytes.set(data, slot * slotBytes)
+    copyToShared(bytes, data, slot * slotBytes)
     files[slot] = file
     offsets[slot] = offset
     lengths[slot] = data.length

@@ -11,8 +11,8 @@ const { counts, files, offsets, lengths, failures, bytes } = /** @type {WriteRin
 )
 const slots = files.length
 const slotBytes = bytes.length / slots
-/** Whoever waits for the first of many need not wait for all of them. */
-const toldEvery = 16
+/** Whoever waits for the first of many need not wait for all of them: while it answers, the rest is written. */
+const toldEvery = 4
 
 /** @param {number} slot */
 function carryOut(slot) {

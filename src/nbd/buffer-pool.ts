@@ -27,6 +27,10 @@ export class BufferPool {
     return made.subarray(0, length)
   }
 
+  isOwn({ buffer }: Uint8Array): boolean {
+    return this.#own.has(buffer)
+  }
+
   /** For bytes that nobody looks at any more. Those that did not come from here are left alone. */
   giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes

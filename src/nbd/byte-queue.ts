@@ -4,6 +4,8 @@
  */
 export class ByteQueue {
   readonly #pieces: Buffer[] = []
+  /** The last piece is somebody else's memory. */
+  #borrows = false
   /** How much of the first piece has been handed out. */
   #used = 0
   #length = 0
@@ -14,8 +16,30 @@ export class ByteQueue {
 
   push(piece: Buffer): void {
     if (piece.length === 0) return
+    this.keep()
     this.#pieces.push(piece)
     this.#length += piece.length
+  }
+
+  /**
+   * As `push`, of memory that is used for something else afterwards: `keep` is to be called before that,
+   * and nobody may look any more then at what was handed out of the piece.
+   */
+  lend(piece: Buffer): void {
+    this.push(piece)
+    this.#borrows = piece.length > 0
+  }
+
+  /** What is left of a piece that was lent is copied. */
+  keep(): void {
+    if (!this.#borrows) return
+    this.#borrows = false
+    const last = this.#pieces.length - 1
+    const piece = this.#pieces[last]
+    if (piece === undefined) return
+    const start = last === 0 ? this.#used : 0
+    this.#pieces[last] = Buffer.from(piece.subarray(start))
+    if (last === 0) this.#used = 0
   }
 
   /** Undefined until `length` bytes are here. */
@@ -26,6 +50,18 @@ export class ByteQueue {
     const bytes = Buffer.allocUnsafe(length)
     this.drainInto(bytes, 0)
     return bytes
+  }
+
+  /** What `decode` makes of the next `length` bytes, which lie in `bytes` from `at` on; those have to be here. */
+  decode<T>(length: number, decode: (bytes: Buffer, at: number) => T): T | undefined {
+    const piece = this.#pieces[0]
+    if (piece === undefined || this.#used + length > piece.length) {
+      const bytes = this.take(length)
+      return bytes && decode(bytes, 0)
+    }
+    const decoded = decode(piece, this.#used)
+    this.#advance(length)
+    return decoded
   }
 
   /** Undefined unless the next `length` bytes lie in one piece, so that no copy is needed. */
@@ -70,6 +106,7 @@ export class ByteQueue {
     this.#length -= length
     if (this.#used < (this.#pieces[0]?.length ?? 0)) return
     this.#pieces.shift()
+    if (this.#pieces.length === 0) this.#borrows = false
     this.#used = 0
   }
 }

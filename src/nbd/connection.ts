@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { ErrorCode, Logger } from '../base/index.ts'
+import { limits, readDirectly, type ErrorCode, type Logger } from '../base/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import { ByteQueue } from './byte-queue.ts'
 import type { NbdExports } from './exports.ts'
@@ -9,6 +9,7 @@ import type { NbdLimits } from './nbd-limits.ts'
 import type { TLSSocket } from 'node:tls'
 import type { NbdTls } from './tls.ts'
 import { Transmission } from './transmission.ts'
+import { Wakefulness } from './wakefulness.ts'
 
 export interface ConnectionOptions {
   readonly socket: Socket
@@ -26,6 +27,9 @@ export interface ConnectionOptions {
   readonly client: string
 }
 
+/** Once an export is chosen, all clients are read into it: each takes what it was sent before the next is read. */
+const readBuffer = Buffer.allocUnsafeSlow(limits.nbdReadBufferBytes)
+
 /**
  * One client, from its first byte to its last: it joins the pure handshake and the transmission to a
  * socket. While no further request may begin, nothing more is read, soon.
@@ -36,6 +40,7 @@ export class Connection {
 
   readonly #options: ConnectionOptions
   readonly #bytes = new ByteQueue()
+  readonly #wakefulness = new Wakefulness(() => this.#transmission?.idle === true)
   readonly #handshake: Handshake
   readonly #closed = Promise.withResolvers<void>()
   #socket: Socket
@@ -91,7 +96,7 @@ export class Connection {
       this.#lose()
       this.#closed.resolve()
     })
-    socket.on('data', (piece: Buffer) => this.#receive(piece))
+    socket.on('data', this.#receive)
     socket.on('drain', () => this.#advance())
     socket.on('end', () => this.#lose())
     socket.on('error', error => {
@@ -101,11 +106,17 @@ export class Connection {
     })
   }
 
-  #receive(piece: Buffer): void {
+  readonly #receive = (piece: Buffer): void => {
     if (this.#phase !== 'open') return
-    this.#bytes.push(piece)
+    if (this.#transmission !== undefined) this.#wakefulness.heard()
+    if (this.#transmission?.takePlaced(piece) !== true) this.#bytes.lend(piece)
     this.#advance()
+    this.#bytes.keep()
   }
+
+  /** A large payload is read to where it is kept, once all that came before it is taken. */
+  readonly #place = (): Buffer | undefined =>
+    this.#bytes.length === 0 ? this.#transmission?.place : undefined
 
   readonly #advance = (): void => {
     while (this.#phase === 'open' && this.#transmission === undefined) {
@@ -154,6 +165,9 @@ export class Connection {
       onProgress: this.#advance
     })
     logger.debug('nbd client opened an export', { client, export: target.name })
+    if (readDirectly(this.#socket, readBuffer, this.#receive, this.#place)) {
+      this.#socket.removeListener('data', this.#receive)
+    }
   }
 
   /** The plain socket's bytes belong to TLS from here on. */

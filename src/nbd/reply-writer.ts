@@ -48,14 +48,8 @@ export class ReplyWriter {
 
   /** Room for a reply among those that leave next, undefined where it is too large; `fill` makes it one. */
   place(bytes: number): Buffer | undefined {
-    if (bytes > gatheredBytesMax) return undefined
-    if (this.#batch !== undefined && this.#batch.used + bytes > batchBytes) this.flush()
-    const batch = (this.#batch ??= {
-      bytes: this.#pool.take(batchBytes),
-      used: 0,
-      heldBytes: 0
-    })
-    return batch.bytes.subarray(batch.used, batch.used + bytes)
+    const batch = this.#batchFor(bytes)
+    return batch?.bytes.subarray(batch.used, batch.used + bytes)
   }
 
   /** The first `bytes` of the place that was given last are a reply now; `flush` sends it. */
@@ -70,9 +64,10 @@ export class ReplyWriter {
    * change until `taken`, which is called with `onTaken`.
    */
   send(pieces: readonly Uint8Array[], heldBytes = 0, taken?: () => void): void {
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
-    const place = taken === undefined ? this.place(length) : undefined
-    if (place === undefined) {
+    let length = 0
+    for (const piece of pieces) length += piece.length
+    const batch = taken === undefined ? this.#batchFor(length) : undefined
+    if (batch === undefined) {
       // What was ready before it leaves before it.
       this.flush()
       this.#write(pieces, Math.max(length, heldBytes), () => {
@@ -81,12 +76,11 @@ export class ReplyWriter {
       })
       return
     }
-    let at = 0
     for (const piece of pieces) {
-      place.set(piece, at)
-      at += piece.length
+      batch.bytes.set(piece, batch.used)
+      batch.used += piece.length
     }
-    this.fill(length, heldBytes)
+    batch.heldBytes += heldBytes
     this.#leaveSoon()
   }
 
@@ -103,6 +97,12 @@ export class ReplyWriter {
       this.#pool.giveBack(batch.bytes)
       this.#onTaken(batch.heldBytes)
     })
+  }
+
+  #batchFor(bytes: number): Batch | undefined {
+    if (bytes > gatheredBytesMax) return undefined
+    if (this.#batch !== undefined && this.#batch.used + bytes > batchBytes) this.flush()
+    return (this.#batch ??= { bytes: this.#pool.take(batchBytes), used: 0, heldBytes: 0 })
   }
 
   #write(pieces: readonly Uint8Array[], bytes: number, taken: () => void): void {

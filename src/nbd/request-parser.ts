@@ -13,7 +13,10 @@ import {
 } from './wire.ts'
 
 export type RequestStep =
-  /** Do it. `payload` is what the request brought, if anything; the pool may have it back afterwards. */
+  /**
+   * Do it. `payload` is what the request brought, if anything: from the pool, which may have it back
+   * afterwards, or from what arrived last, which holds it only until more arrives.
+   */
   | { readonly kind: 'run'; readonly request: Request; readonly payload: Buffer }
   /** Answer with the error; its payload has been skipped. */
   | { readonly kind: 'refuse'; readonly request: Request; readonly error: ReplyError }
@@ -40,27 +43,31 @@ interface Incoming {
 
 const nothing = Buffer.alloc(0)
 
+/** With less of a payload to come, other requests are likely to come with it in one read. */
+const placedBytesMin = 16 * 1024
+
 /** Turns one client's transmission bytes, however they are split, into checked requests. */
 export class RequestParser {
   readonly #bounds: ExportBounds
   readonly #limits: NbdLimits
   readonly #pool: BufferPool
   readonly #headerBytes: number
+  readonly #decode: (bytes: Buffer, at: number) => Request | undefined
   #incoming: Incoming | undefined
 
   constructor(bounds: ExportBounds, limits: NbdLimits, pool: BufferPool) {
     this.#bounds = bounds
     this.#limits = limits
     this.#pool = pool
+    this.#decode = (bytes, at) => decodeRequest(bytes, bounds.style, at)
     this.#headerBytes = bounds.style === 'extended' ? extendedRequestBytes : requestBytes
   }
 
   /** Undefined until more bytes are here or, after `admit` said no, until it would say yes. */
   next(bytes: ByteQueue, admit: Admission): RequestStep | undefined {
     if (this.#incoming === undefined) {
-      const header = bytes.take(this.#headerBytes)
-      if (header === undefined) return undefined
-      const request = decodeRequest(header, this.#bounds.style)
+      if (bytes.length < this.#headerBytes) return undefined
+      const request = bytes.decode(this.#headerBytes, this.#decode)
       if (request === undefined) return violation('a request without its magic')
       if (request.command === commands.DISC) return { kind: 'disconnect' }
       if (request.payloadLength > this.#limits.nbdRequestBytesMax) {
@@ -70,6 +77,21 @@ export class RequestParser {
       this.#incoming = { request, error, admitted: false, payload: undefined, taken: 0 }
     }
     return this.#finish(this.#incoming, bytes, admit)
+  }
+
+  /** Where the bytes of a payload that is being gathered are to be read to, if that is worth it. */
+  get place(): Buffer | undefined {
+    const { payload, taken } = this.#incoming ?? {}
+    if (payload === undefined || taken === undefined) return undefined
+    return payload.length - taken < placedBytesMin ? undefined : payload.subarray(taken)
+  }
+
+  /** Takes bytes that were read to `place`; false if they were not. */
+  takePlaced(bytes: Buffer): boolean {
+    const incoming = this.#incoming
+    if (incoming?.payload?.buffer !== bytes.buffer) return false
+    incoming.taken += bytes.length
+    return true
   }
 
   #finish(incoming: Incoming, bytes: ByteQueue, admit: Admission): RequestStep | undefined {

@@ -77,6 +77,16 @@ export class Transmission {
     return this.#writer.stuckMs(now)
   }
 
+  /** Where the next bytes are to be read to, once all that has come is taken; undefined: anywhere. */
+  get place(): Buffer | undefined {
+    return this.#parser.place
+  }
+
+  /** Takes bytes that were read to `place`; false if they were not. */
+  takePlaced(bytes: Buffer): boolean {
+    return this.#parser.takePlaced(bytes)
+  }
+
   /** Begins what the bytes ask for; what it returns ends the connection. */
   advance(bytes: ByteQueue): Ending | undefined {
     if (this.#resting) return undefined
@@ -175,17 +185,30 @@ export class Transmission {
       return
     }
     if (this.#answerNow(request)) return
-    const { target, terms, limits, pool } = this.#init
     this.#pending.add(request)
-    const answer = (reply: Reply): void => this.#answer(request, payload, reply)
-    if (this.#writesSoon(request, payload, answer)) return
-    const serving = { device: target.device, terms, limits, pool }
-    void handleRequest(request, payload, serving, this.#gone.signal).then(answer)
+    if (!this.#writesSoon(request, payload)) this.#runLonger(request, this.#lasting(payload))
   }
 
-  #answer(request: Request, payload: Buffer, reply: Reply): void {
-    // A device that failed may still be at it; one that resolved has let go of the bytes.
-    if (reply.error === replyErrors.NONE) this.#init.pool.giveBack(payload)
+  #runLonger(request: Request, payload: Buffer): void {
+    const { target, terms, limits, pool } = this.#init
+    const serving = { device: target.device, terms, limits, pool }
+    void handleRequest(request, payload, serving, this.#gone.signal).then(reply => {
+      // A device that failed may still be at it; one that resolved has let go of the bytes.
+      if (reply.error === replyErrors.NONE) pool.giveBack(payload)
+      this.#answer(request, reply)
+    })
+  }
+
+  /** What the parser did not have to gather lies where the next bytes of the client will. */
+  #lasting(payload: Buffer): Buffer {
+    const { pool } = this.#init
+    if (payload.length === 0 || pool.isOwn(payload)) return payload
+    const kept = pool.take(payload.length)
+    payload.copy(kept)
+    return kept
+  }
+
+  #answer(request: Request, reply: Reply): void {
     // Whoever cleared the set has answered, or there is nobody left to answer.
     if (!this.#pending.delete(request)) {
       this.#giveBack(reply)
@@ -193,16 +216,20 @@ export class Transmission {
     }
     if (reply.cause !== undefined) this.#report(request, reply)
     this.#send(request, reply)
-    this.#init.onProgress()
+    if (this.#blocked || this.idle) this.#init.onProgress()
   }
 
-  /** A write that needs nothing else goes to the device without a promise. */
-  #writesSoon(request: Request, payload: Buffer, answer: (reply: Reply) => void): boolean {
+  /** A write that needs nothing else goes to the device without a promise, which takes a copy. */
+  #writesSoon(request: Request, payload: Buffer): boolean {
     const { command, flags, offset, length } = request
     if (command !== commands.WRITE || length === 0 || (flags & commandFlags.FUA) !== 0) return false
-    const { device } = this.#init.target
-    const written = (cause?: Error): void => answer(cause === undefined ? done : failed(cause))
-    return device.writeSoon?.(offset, payload, written) === true
+    const { pool, target } = this.#init
+    const written = (cause?: Error): void => {
+      this.#answer(request, cause === undefined ? done : failed(cause))
+    }
+    if (target.device.writeSoon?.(offset, payload, written) !== true) return false
+    pool.giveBack(payload)
+    return true
   }
 
   /** A small read of what is at hand is answered without a promise, from where it was read to. */

@@ -295,21 +295,22 @@ export function encodeMetaContext(id: number, name: string): Buffer {
 }
 
 /** Undefined where the magic is missing: the stream has lost its framing and must be dropped. */
-export function decodeRequest(bytes: Buffer, style: HeaderStyle): Request | undefined {
+export function decodeRequest(bytes: Buffer, style: HeaderStyle, at = 0): Request | undefined {
   const extended = style === 'extended'
-  if (bytes.readUInt32BE(0) !== (extended ? extendedRequestMagic : requestMagic)) return undefined
-  const flags = bytes.readUInt16BE(4)
-  const command = bytes.readUInt16BE(6)
-  const length = extended ? readUInt64(bytes, 24) : bytes.readUInt32BE(24)
+  const magic = extended ? extendedRequestMagic : requestMagic
+  if (bytes.readUInt32BE(at) !== magic) return undefined
+  const flags = bytes.readUInt16BE(at + 4)
+  const command = bytes.readUInt16BE(at + 6)
+  const length = extended ? readUInt64(bytes, at + 24) : bytes.readUInt32BE(at + 24)
   const hasPayload = extended
     ? (flags & commandFlags.PAYLOAD_LEN) !== 0
     : command === commands.WRITE
   return {
     flags,
     command,
-    cookie: bytes.readBigUInt64BE(8),
-    offset: readUInt64(bytes, 16),
-    sentOffset: extended ? bytes.readBigUInt64BE(16) : 0n,
+    cookie: bytes.readBigUInt64BE(at + 8),
+    offset: readUInt64(bytes, at + 16),
+    sentOffset: extended ? bytes.readBigUInt64BE(at + 16) : 0n,
     length,
     payloadLength: hasPayload ? length : 0
   }

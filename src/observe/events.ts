@@ -125,7 +125,7 @@ export const eventCatalogue = {
       fields: { seconds, reads: number('Reads that wait now.') }
     },
     fed: {
-      meaning: 'After `starved`: no read waits any more.',
+      meaning: 'After `starved`: what was waited for is here, and nothing else waits for so long.',
       fields: { seconds, waited: number('Seconds that the longest of them waited.') }
     },
     full: {

@@ -25,6 +25,8 @@ const frameBytesInitial = 64 * 1024
 const frameWeight = 0.1
 /** A seed sends again only within bounds: one that has no room is left alone for a while. */
 const noRoomMs = 1_000
+/** What a seed has lost an admin gives back to it, and nobody says so: it is asked again after so long. */
+const seedLacksMs = 30_000
 /** A request is late when it takes so many times what requests at the peer took lately. */
 const lateTimes = 4
 
@@ -268,17 +270,17 @@ export class Asking {
   }
 
   refused(peer: string, item: number, reason: Refusal, now: number): FetchAction[] {
-    if (reason === 'not-held') this.#have.set(peer, item, false)
+    const isOfSeed = this.#peers.get(peer)?.role === 'seed'
+    if (reason === 'not-held' && !isOfSeed) this.#have.set(peer, item, false)
     this.#hedging.refused(peer, item)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const hasNoRoom = reason === 'busy' && this.#insist.has(item)
-    const isOfSeed = this.#peers.get(peer)?.role === 'seed'
     if (hasNoRoom && isOfSeed) this.#seedsBusyUntil = now + noRoomMs
     const actions: FetchAction[] = []
     // What nobody waits for can wait until the storm is over.
-    const avoidMs = hasNoRoom && request.class !== 'urgent' ? noRoomMs : refusedMs[reason]
-    this.#giveUp(request, now, avoidMs, actions)
+    const usualMs = hasNoRoom && request.class !== 'urgent' ? noRoomMs : refusedMs[reason]
+    this.#giveUp(request, now, isOfSeed && reason === 'not-held' ? seedLacksMs : usualMs, actions)
     return actions
   }
 

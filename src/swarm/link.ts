@@ -159,20 +159,23 @@ export class Link {
   }
 
   #wakeLater(): void {
-    this.#resting = setTimeout(() => {
-      if (this.#closed) return
-      if (systemClock.now() < this.#restsUntil) {
-        this.#wakeLater()
-        return
-      }
-      this.#resting = undefined
-      this.#heardAt = systemClock.now()
-      if (this.#stream.readStatus !== 'paused') return
-      // What has come in meanwhile is given out in this call, and may be enough to rest again.
-      this.#stream.resume()
-      // The peer may send more when we say so, and not after each frame, which a rest cannot take.
-      windowed(this.#stream)?.sendPause()
-    }, this.#restsUntil - systemClock.now())
+    this.#resting = setTimeout(
+      () => {
+        if (this.#closed) return
+        if (systemClock.now() < this.#restsUntil) {
+          this.#wakeLater()
+          return
+        }
+        this.#resting = undefined
+        this.#heardAt = systemClock.now()
+        if (this.#stream.readStatus !== 'paused') return
+        // What has come in meanwhile is given out in this call, and may be enough to rest again.
+        this.#stream.resume()
+        // The peer may send more when we say so, and not after each frame, which a rest cannot take.
+        windowed(this.#stream)?.sendPause()
+      },
+      Math.max(0, this.#restsUntil - systemClock.now())
+    )
     this.#resting.unref()
   }
 

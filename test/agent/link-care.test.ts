@@ -19,3 +19,10 @@ test('a link whose errand is done is closed, a neighbour’s is kept', t => {
   t.is(careFor({ ...idle, isKept: false }), 'done')
   t.is(careFor({ ...idle, isKept: true }), 'none')
 })
+
+test('who is not heard after this machine lost an address is asked at once, and soon given up', t => {
+  t.is(careFor({ ...lively, silentMs: 500, lostAddressMs: 0 }), 'ping')
+  const later = { ...lively, lostAddressMs: limits.pingIntervalMs }
+  t.is(careFor({ ...later, silentMs: limits.pingIntervalMs + 500 }), 'silent')
+  t.is(careFor({ ...later, silentMs: 100 }), 'none')
+})

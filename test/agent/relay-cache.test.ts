@@ -18,8 +18,8 @@ function isSame(actual: Frame | undefined, expected: Frame): boolean {
 }
 
 test('the oldest frames make room', t => {
-  const cache = new RelayCache(30)
-  for (const id of ['a', 'b', 'c']) cache.put(id, frame(10))
+  const cache = new RelayCache(24)
+  for (const id of ['a', 'b', 'c']) cache.put(id, frame(8))
   cache.put('d', frame(15))
   t.deepEqual(
     ['a', 'b', 'c', 'd'].map(id => cache.has(id)),
@@ -29,11 +29,11 @@ test('the oldest frames make room', t => {
 })
 
 test('the first frame of a chunk stays, and is counted once', t => {
-  const cache = new RelayCache(30)
-  cache.put('a', frame(20, 1))
-  cache.put('a', frame(20, 2))
-  cache.put('b', frame(10, 3))
-  t.true(isSame(cache.get('a'), frame(20, 1)))
+  const cache = new RelayCache(24)
+  cache.put('a', frame(16, 1))
+  cache.put('a', frame(16, 2))
+  cache.put('b', frame(8, 3))
+  t.true(isSame(cache.get('a'), frame(16, 1)))
   t.true(cache.has('b'))
 })
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { Guest } from './guest.ts'
 import type { BuiltImage } from './image.ts'
-import { run, start } from './processes.ts'
+import { run, sameAddresses, start } from './processes.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -51,7 +51,7 @@ export async function startAttachGuest(
   const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '1', '-m', '1024']
   const outside = ['-nic', 'user,model=virtio-net-pci', '-display', 'none', '-monitor', 'none']
   const kernel = ['-kernel', image.kernel, '-initrd', image.initrd, '-no-reboot']
-  const commandLine = 'root=/dev/vda ro console=ttyS0 panic=-1 bootswarm.console=root'
+  const commandLine = `root=/dev/vda ro console=ttyS0 panic=-1 bootswarm.console=root ${sameAddresses}`
   const disks = [
     ['-drive', `file=${image.disk},format=raw,if=virtio,snapshot=on`],
     ['-drive', `file=${tools},format=raw,if=virtio,readonly=on`]

@@ -1,5 +1,5 @@
 import test from 'ava'
-import { run } from './processes.ts'
+import { run, sameAddresses } from './processes.ts'
 import { Lab } from './lab/lab.ts'
 import { refuseAll } from './lab/refusals.ts'
 
@@ -44,8 +44,7 @@ test('a bare machine boots from the network, keeps its disk, and needs nobody af
 
   // Its own kernel is loaded by QEMU here; that a boot loader does it is for the image with GRUB to show.
   const { kernel, initrd } = lab.image
-  const args =
-    'root=UUID=0c2d3d9e-7f0a-4b55-9a53-6a1d6b1f0c12 ro console=ttyS0 bootswarm.console=root'
+  const args = `root=UUID=0c2d3d9e-7f0a-4b55-9a53-6a1d6b1f0c12 ro console=ttyS0 bootswarm.console=root ${sameAddresses}`
   const again = await lab.startMachine({
     drive: `file=${disk},format=raw`,
     kernel: { file: kernel, initrd, arguments: args }

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -85,4 +85,31 @@ test("root= names a part of the image, whatever the machine's own disk is called
   for (const [named, device] of cases) {
     t.is(await inShell(['root'], `place_in_image ${named}`), `${device}\n`)
   }
+})
+
+test('what asks DHCP for an address in the root is to be the same client as before, the rest as it was', async t => {
+  const tree = await mkdtemp(join(tmpdir(), 'bootswarm-first-stage-'))
+  t.teardown(() => rm(tree, { recursive: true }))
+  const files = {
+    'etc/systemd/network/80-wired.network': 'DHCP=yes',
+    'etc/systemd/network/20-lan.network': ' DHCP = ipv4',
+    'usr/lib/systemd/network/89-ethernet.network.example': 'DHCP=yes',
+    'usr/lib/systemd/network/80-static.network': 'Address=10.0.0.2/24\n# DHCP=yes',
+    'usr/lib/systemd/network/80-six.network': 'DHCP=ipv6'
+  }
+  for (const [path, line] of Object.entries(files)) {
+    await mkdir(join(tree, path, '..'), { recursive: true })
+    await writeFile(join(tree, path), `[Network]\n${line}\n`)
+  }
+  // A /run of its own, and of the script only this: the rest of it wants a machine.
+  const lines = [
+    'busybox mount -t tmpfs none /run',
+    `eval "$(sed -n '/^keep_address() {/,/^}/p' ${firstStage}/into-root.sh)"`,
+    `keep_address ${tree}`,
+    'cd /run/systemd/network; for file in *.d/*; do echo "$file: $(cat "$file")"; done'
+  ]
+  const said = await run('unshare', ['-m', 'busybox', 'sh', '-c', lines.join('\n')])
+  const dropIn = '[Network]\nKeepConfiguration=yes\n[DHCPv4]\nClientIdentifier=mac\n'
+  const wanted = ['20-lan', '80-wired'].map(name => `${name}.network.d/bootswarm.conf: ${dropIn}`)
+  t.is(said, wanted.join(''))
 })

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import type { ExecutionContext } from 'ava'
 import type { BuiltImage } from './image.ts'
-import { type RunningProcess, start } from './processes.ts'
+import { type RunningProcess, sameAddresses, start } from './processes.ts'
 
 export interface GuestOptions {
   image: BuiltImage
@@ -62,7 +62,7 @@ export async function startGuest(t: ExecutionContext, options: GuestOptions): Pr
   const machine = ['-machine', 'q35,accel=tcg', '-cpu', 'max', '-smp', '1', '-m', '1024']
   const outside = ['-nic', 'none', '-display', 'none', '-monitor', 'none', '-serial', 'stdio']
   const kernel = ['-kernel', image.kernel, '-initrd', image.initrd, '-no-reboot']
-  const commandLine = 'root=/dev/vda ro console=ttyS0 panic=-1 bootswarm.console=root'
+  const commandLine = `root=/dev/vda ro console=ttyS0 panic=-1 bootswarm.console=root ${sameAddresses}`
   const disk = [
     `driver=nbd,node-name=agent,server.type=unix,server.path=${nbdSocket}`,
     `driver=file,node-name=write-log,filename=${writeLog}`,

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 import { checkTarget, makeTarget, makeToolsDisk, startHandOverGuest } from './hand-over-guest.ts'
-import { buildDebianImage } from './image.ts'
+import { buildDebianImage, type BuiltImage } from './image.ts'
 import type { RunningProcess } from './processes.ts'
 
 // A machine takes its disk out of the agent's hands while it writes: device-mapper over NBD becomes
@@ -19,6 +19,26 @@ interface Lab {
   boot(targets: readonly string[], scenarios: readonly string[]): Promise<RunningProcess>
 }
 
+interface Parts {
+  readonly directory: string
+  readonly image: BuiltImage
+  readonly tools: string
+}
+
+let parts: Promise<Parts> | undefined
+
+/** Made once for all guests: they leave both as they are. */
+async function makeParts(): Promise<Parts> {
+  const directory = await mkdtemp(join(tmpdir(), 'bootswarm-hand-over-parts-'))
+  const image = await buildDebianImage(directory)
+  return { directory, image, tools: await makeToolsDisk(directory) }
+}
+
+test.after.always(async () => {
+  const made = await parts?.catch(() => undefined)
+  if (made !== undefined) await rm(made.directory, { recursive: true, force: true })
+})
+
 async function makeLab(t: ExecutionContext): Promise<Lab> {
   const directory = await mkdtemp(join(tmpdir(), 'bootswarm-hand-over-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -29,8 +49,7 @@ async function makeLab(t: ExecutionContext): Promise<Lab> {
     const text = await readFile(consoleFile, 'utf8').catch(() => '(the guest was not started)')
     t.log(`The guest's console is in ${consoleFile} and ends with:\n${text.slice(-4000)}`)
   })
-  const image = await buildDebianImage(directory)
-  const tools = await makeToolsDisk(directory)
+  const { image, tools } = await (parts ??= makeParts())
   return {
     directory,
     boot: (targets, scenarios) =>

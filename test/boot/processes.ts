@@ -11,6 +11,16 @@ const stopGraceMs = 10_000
 const stderrTailChars = 2000
 const stdoutBytesMax = 64 * 1024 * 1024
 
+/** What a test lends to what it starts: an end, and a place for notes. A bench has one of its own. */
+export type Life = Pick<ExecutionContext, 'teardown' | 'log' | 'passed'>
+
+/**
+ * For a guest's kernel: each program lies at the same addresses whenever it is started. QEMU's software emulation
+ * keeps what it translated by virtual address, page by page of memory; with other addresses in each process the
+ * lists of a page of busybox or libc grew until QEMU spent a minute, measured, in walking them.
+ */
+export const sameAddresses = 'norandmaps'
+
 /** Runs a tool to its end and gives its standard output; a failure carries what it said. */
 export async function run(command: string, args: string[]): Promise<string> {
   const { stdout } = await execute(command, args, { maxBuffer: stdoutBytesMax })
@@ -109,7 +119,7 @@ export class RunningProcess {
 
 /** Starts a program that is killed, with its children, when the test ends. */
 export function start(
-  t: ExecutionContext,
+  t: Life,
   name: string,
   command: string,
   args: string[],

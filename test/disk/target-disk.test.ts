@@ -55,6 +55,26 @@ test('what is read without waiting is what is here, in memory, and not zeros by 
   t.false(disk.readNow(100, into))
 })
 
+test('what is to be there soon is asked for as a read asks, and known when it is there', async t => {
+  const path = join(await temporaryDirectory(t), 'disk')
+  const options = optionsFor(path, image)
+  const disk = await TargetDisk.open(options)
+  let isThere = false
+  const arrival = disk.prefetch(chunkSize - 512, 1024).then(() => (isThere = true))
+  t.deepEqual(options.needs.asked, [
+    { position: 0, why: 'read' },
+    { position: 1, why: 'read' }
+  ])
+  await disk.place(1, image.chunk(1))
+  await disk.flush()
+  t.false(isThere, 'half of it is missing')
+  await disk.place(0, image.chunk(0))
+  t.true(await arrival)
+  await disk.prefetch(0, 2 * chunkSize)
+  t.is(options.needs.asked.length, 2, 'what is here is not asked for')
+  await disk.close()
+})
+
 test('a read over several chunks asks for all of them, and an abandoned one is called off', async t => {
   const path = join(await temporaryDirectory(t), 'disk')
   const options = optionsFor(path, image)

@@ -28,7 +28,7 @@ export function mappedDevice(content: number | Uint8Array, known: readonly Exten
     },
     write: (offset, data) => memory.write(offset, data),
     writeSoon: (offset, data, written) => {
-      void memory.write(offset, data).then(() => written())
+      void memory.write(offset, Buffer.from(data)).then(() => written())
       return true
     },
     flush: () => memory.flush(),

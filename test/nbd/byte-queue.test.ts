@@ -26,10 +26,51 @@ test('nothing is taken before all of it is here', t => {
   t.is(queue.take(4)?.toString(), 'abcd')
 })
 
+test('what is left of a piece that was lent is kept before its memory is used again', t => {
+  const queue = new ByteQueue()
+  const memory = Buffer.from('abcdef')
+  queue.push(Buffer.from('12'))
+  queue.lend(memory)
+  t.is(queue.take(4)?.toString(), '12ab')
+  queue.keep()
+  memory.fill('x')
+  queue.lend(memory)
+  t.is(
+    queue.decode(4, (bytes, at) => bytes.toString('utf8', at, at + 4)),
+    'cdef'
+  )
+  t.is(
+    queue.decode(7, () => 'too early'),
+    undefined
+  )
+  t.is(queue.take(6)?.toString(), 'xxxxxx')
+  queue.keep()
+  t.is(queue.length, 0)
+})
+
+test('what is kept is not changed by whoever lent it', t => {
+  const queue = new ByteQueue()
+  const shared = Buffer.from('abcdef')
+  queue.lend(shared)
+  queue.take(2)
+  queue.keep()
+  shared.write('ghijkl')
+  queue.lend(shared)
+  queue.keep()
+  shared.fill(0)
+  t.is(queue.length, 10)
+  t.is(queue.take(10)?.toString(), 'cdefghijkl')
+  queue.keep()
+  t.is(queue.length, 0)
+})
+
 const operation = fc.oneof(
-  fc.record({ kind: fc.constant('push' as const), bytes: fc.uint8Array({ maxLength: 40 }) }),
   fc.record({
-    kind: fc.constantFrom(...(['take', 'takeWhole', 'drain', 'skip'] as const)),
+    kind: fc.constantFrom(...(['push', 'lend'] as const)),
+    bytes: fc.uint8Array({ maxLength: 40 })
+  }),
+  fc.record({
+    kind: fc.constantFrom(...(['take', 'takeWhole', 'decode', 'drain', 'skip'] as const)),
     length: fc.nat({ max: 60 })
   })
 )
@@ -41,9 +82,13 @@ test('any history gives the bytes in their order', t => {
       let model = Buffer.alloc(0)
       for (const step of operations) {
         let out: Buffer | undefined
-        if (step.kind === 'push') {
-          queue.push(Buffer.from(step.bytes))
+        if ('bytes' in step) {
+          const memory = Buffer.from(step.bytes)
+          queue[step.kind](memory)
           model = Buffer.concat([model, step.bytes])
+          if (step.kind === 'push') continue
+          queue.keep()
+          memory.fill(0)
           continue
         }
         const { length } = step
@@ -52,7 +97,9 @@ test('any history gives the bytes in their order', t => {
           if ((out === undefined) !== length > model.length)
             throw new Error('take came at another time')
         } else if (step.kind === 'takeWhole') out = queue.takeWhole(length)
-        else if (step.kind === 'skip') {
+        else if (step.kind === 'decode') {
+          out = queue.decode(length, (bytes, at) => bytes.subarray(at, at + length))
+        } else if (step.kind === 'skip') {
           const skipped = queue.skip(length)
           if (skipped !== Math.min(length, model.length)) throw new Error(`skipped ${skipped}`)
           model = model.subarray(skipped)

@@ -20,7 +20,14 @@ import {
 } from './client-bytes.ts'
 import { haggler, rawClient, transmitter } from './raw-client.ts'
 import { split } from './split-bytes.ts'
-import { blockReadsBelow, collectingLogger, exportOf, testServer, until } from './test-server.ts'
+import {
+  blockReadsBelow,
+  collectingLogger,
+  exportOf,
+  socketAddress,
+  testServer,
+  until
+} from './test-server.ts'
 
 const MiB = 1024 * 1024
 
@@ -44,6 +51,32 @@ test('reads, writes and flushes, with and without FUA', async t => {
   t.deepEqual(await client.reply(), { error: 0, cookie: 4n })
   t.is(device.flushes, 2)
   t.is((await client.read(5, 0)).length, 0)
+})
+
+test('writes of every size arrive as they were sent, at a device that takes its time', async t => {
+  const sizes = [1, 4096, 60_000, 65_508, 70_000, 300_001, 16_384, 16_385, 524_288, 4095]
+  const payloads = Array.from({ length: 60 }, (_, index) => {
+    const payload = Buffer.from(patterned(sizes[(index * 7) % sizes.length] ?? 1))
+    payload[0] = index
+    return payload
+  })
+  const device = memoryDevice(payloads.reduce((sum, { length }) => sum + length, 0))
+  device.hooks = {
+    before: async () => {
+      for (let turn = 0; turn < 20; turn++) await new Promise(resolve => setImmediate(resolve))
+    }
+  }
+  // Few at a time: many have to wait, begun or not.
+  const limits = { nbdConnectionRequestsMax: 3 }
+  const options = { exports: exportOf(device), limits, address: await socketAddress(t) }
+  const client = await transmitter(t, (await testServer(t, options)).address)
+  let offset = 0
+  for (const payload of payloads) {
+    client.request({ command: WRITE, offset, payload })
+    offset += payload.length
+  }
+  for (let count = 0; count < payloads.length; count++) t.is((await client.reply()).error, 0)
+  t.true(Buffer.concat(payloads).equals(device.bytes))
 })
 
 test('every mistake gets its own error, and the connection goes on', async t => {

@@ -8,7 +8,7 @@ import { memoryDevice } from '../helpers/memory-device.ts'
 import { temporaryDirectory } from '../helpers/process.ts'
 import { READ } from './client-bytes.ts'
 import { rawClient, transmitter } from './raw-client.ts'
-import { testServer, until } from './test-server.ts'
+import { exportOf, testServer, until } from './test-server.ts'
 
 const disk = { name: 'disk', description: '', device: memoryDevice(4096), readOnly: false }
 
@@ -46,6 +46,30 @@ test('what one connection wrote, another reads', async t => {
   first.request({ command: 1, cookie: 1n, payload: Buffer.alloc(512, 4) })
   await first.reply()
   t.true(Buffer.alloc(512, 4).equals(await second.read(0, 512)))
+})
+
+test('a flush on one connection covers what was written on the others', async t => {
+  const device = memoryDevice(4096)
+  const server = await testServer(t, { exports: exportOf(device) })
+  const [first, second, third] = [
+    await transmitter(t, server.address),
+    await transmitter(t, server.address),
+    await transmitter(t, server.address)
+  ]
+  let durable = Buffer.alloc(0)
+  device.hooks = {
+    before: async operation => {
+      if (operation === 'flush') durable = Buffer.from(device.bytes)
+    }
+  }
+  for (const [at, client] of [first, second].entries()) {
+    client.request({ command: 1, offset: at * 512, payload: Buffer.alloc(512, 4 + at) })
+    await client.reply()
+  }
+  third.request({ command: 3, cookie: 9n })
+  t.deepEqual(await third.reply(), { error: 0, cookie: 9n })
+  t.true(durable.subarray(0, 512).equals(Buffer.alloc(512, 4)))
+  t.true(durable.subarray(512, 1024).equals(Buffer.alloc(512, 5)))
 })
 
 test('an address that other machines reach needs to be allowed', async t => {

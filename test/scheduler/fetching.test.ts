@@ -341,3 +341,18 @@ test('answers of peers that were not asked change nothing', t => {
   t.deepEqual(fetcher.apply({ type: 'redirected', peer: 'seed', item: 2, to: ['b'] }), [])
   t.is(fetcher.out.get(1), 'seed')
 })
+
+test('what a seed has not got it is asked for again after a while, other peers when they say so', t => {
+  const fetcher = new Fetcher(3)
+  fetcher.join('seed', 'a')
+  fetcher.want([1], 'urgent')
+  for (const peer of ['seed', 'a', 'seed', 'a']) {
+    if (fetcher.out.get(1) !== peer) continue
+    fetcher.apply({ type: 'refused', peer, item: 1, reason: 'not-held' })
+  }
+  t.is(fetcher.out.size, 0)
+  fetcher.pass(20_000, 'seed', 'a')
+  t.is(fetcher.out.size, 0)
+  fetcher.pass(15_000, 'seed', 'a')
+  t.is(fetcher.out.get(1), 'seed')
+})

@@ -1,12 +1,14 @@
 import type { TLSSocket } from 'node:tls'
 import { StreamStateError, type AbortOptions, type MessageStream } from '@libp2p/interface'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
-import { limits } from '../../base/index.ts'
+import { limits, readDirectly, type TakeBytes } from '../../base/index.ts'
 import { blocks } from '../block-pool.ts'
 import { BlockWriter } from '../block-writer.ts'
-import { readDirectly, type TakeBytes } from './direct-read.ts'
 
 type Pieces = Parameters<AbstractMessageStream['sendData']>[0]
+
+/** All connections are read into it: one read of each is a record. */
+const readBuffer = Buffer.allocUnsafeSlow(limits.readBufferBytes)
 
 /**
  * The plain side of a secured connection. It ends with the connection below, which holds the socket.
@@ -31,7 +33,7 @@ export class TlsStream extends AbstractMessageStream {
     this.#connection = connection
     this.#socket = socket
     const receive = (bytes: Buffer): void => this.#receive(bytes)
-    if (!readDirectly(socket, receive)) socket.on('data', receive)
+    if (!readDirectly(socket, readBuffer, receive)) socket.on('data', receive)
     // Whoever closes the connection closes the socket: what is collected goes out before.
     const destroySoon = socket.destroySoon.bind(socket)
     socket.destroySoon = () => {

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ExecutionContext } from 'ava'
 import { waitForEvent } from '../bootswarm.ts'
-import { buildDebianImage, type BuiltImage } from '../image.ts'
-import { run, start, type RunningProcess } from '../processes.ts'
+import { buildImage, type BuiltImage, type Recipe } from '../image.ts'
+import { run, sameAddresses, start, type Life, type RunningProcess } from '../processes.ts'
 import { Machine, type MachineOptions } from './machine.ts'
 import { LabNetwork } from './network.ts'
 
@@ -22,8 +21,9 @@ export class Lab {
   readonly directory: string
   readonly network: LabNetwork
   readonly image: BuiltImage
+  readonly imageName: Recipe
   seed!: RunningProcess
-  readonly #t: ExecutionContext
+  readonly #t: Life
   #ticket = ''
   #archive = ''
   #machines = 0
@@ -31,28 +31,30 @@ export class Lab {
   readonly #startedAt = performance.now()
 
   private constructor(
-    t: ExecutionContext,
+    t: Life,
     directory: string,
     network: LabNetwork,
-    image: BuiltImage
+    image: BuiltImage,
+    imageName: Recipe
   ) {
     this.#t = t
     this.directory = directory
     this.network = network
     this.image = image
+    this.imageName = imageName
   }
 
-  static async make(t: ExecutionContext): Promise<Lab> {
+  static async make(t: Life, recipe: Recipe = 'debian-12'): Promise<Lab> {
     const directory = await mkdtemp(join(tmpdir(), 'bootswarm-lab-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     await mkdir(join(directory, 'files'))
     const network = await LabNetwork.make(t, directory)
-    const image = await buildDebianImage(directory)
-    const lab = new Lab(t, directory, network, image)
+    const image = await buildImage(recipe, directory)
+    const lab = new Lab(t, directory, network, image, recipe)
     lab.note('image built')
     await lab.#import()
     await lab.startSeed()
-    lab.#ticket = (await run(program, ['ticket', '--store', lab.store])).trim()
+    lab.#ticket = await lab.makeTicket()
     lab.#archive = await sharedArchive()
     for (const [name, file] of [
       ['vmlinuz', image.kernel],
@@ -80,6 +82,10 @@ export class Lab {
     this.#t.log(`${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s: ${what}`)
   }
 
+  async makeTicket(...more: string[]): Promise<string> {
+    return (await run(program, ['ticket', '--store', this.store, ...more])).trim()
+  }
+
   /** With --upload-rate, for instance, it takes its time. */
   async startSeed(...more: string[]): Promise<void> {
     const listen = [
@@ -99,7 +105,7 @@ export class Lab {
       ip: 'dhcp',
       console: 'ttyS0',
       'bootswarm.ticket': this.#ticket,
-      'bootswarm.image': 'debian-12',
+      'bootswarm.image': this.imageName,
       'bootswarm.archive': archiveHash(this.#archive),
       'bootswarm.from': `http://${LabNetwork.address}:${filesPort}`,
       'bootswarm.console': 'root',
@@ -108,7 +114,7 @@ export class Lab {
     const words = Object.entries(told).flatMap(([name, value]) =>
       value === '' ? [] : [`${name}=${value}`]
     )
-    return ['ro', ...words].join(' ')
+    return ['ro', sameAddresses, ...words].join(' ')
   }
 
   bootScript(url: string, args: string): string {
@@ -147,7 +153,7 @@ export class Lab {
     // As a device, since an agent that has a file keeps its own things beside it.
     const device = (await run('losetup', ['--find', '--show', disk])).trim()
     this.#t.teardown(() => run('losetup', ['--detach', device]))
-    const what = ['--ticket', this.#ticket, '--image', 'debian-12', '--disk', device]
+    const what = ['--ticket', this.#ticket, '--image', this.imageName, '--disk', device]
     const nbd = ['--nbd', `unix:${join(this.directory, 'agent.sock')}`]
     return this.network.start('agent', program, ['agent', ...what, ...nbd, '--json'])
   }
@@ -170,7 +176,7 @@ export class Lab {
       'import',
       this.image.disk,
       '--name',
-      'debian-12',
+      this.imageName,
       '--store',
       this.store,
       '--json'

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { ExecutionContext } from 'ava'
 import { Guest } from '../guest.ts'
-import { start, type RunningProcess } from '../processes.ts'
+import { start, type Life, type RunningProcess } from '../processes.ts'
 import type { Cable, LabNetwork } from './network.ts'
 
 export interface MachineOptions {
@@ -28,7 +27,7 @@ export class Machine {
     this.guest = new Guest(qemu)
   }
 
-  static async start(t: ExecutionContext, options: MachineOptions): Promise<Machine> {
+  static async start(t: Life, options: MachineOptions): Promise<Machine> {
     const { drive, consoleFile, kernel, network, memoryMiB = 1024, mac = randomMac() } = options
     // No AVX, whose emulation is slow, and no protection keys, with which Node 24 was seen to trap.
     const hardware = [
@@ -108,6 +107,6 @@ function randomMac(): string {
   return ['52:54:00', ...(randomBytes(3).toString('hex').match(/../g) ?? [])].join(':')
 }
 
-function bare(t: ExecutionContext): Pick<LabNetwork, 'start'> {
+function bare(t: Life): Pick<LabNetwork, 'start'> {
   return { start: (name, command, args, outputFile) => start(t, name, command, args, outputFile) }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { waitForEvent } from '../bootswarm.ts'
-import { run, type RunningProcess } from '../processes.ts'
+import { run, sameAddresses, type RunningProcess } from '../processes.ts'
 import type { Lab } from './lab.ts'
 import { LabNetwork } from './network.ts'
 
@@ -17,9 +17,18 @@ export async function serveNetboot(lab: Lab): Promise<RunningProcess> {
   const { kernel, initrd } = lab.image
   const given = ['--kernel', kernel, '--initrd', initrd, '--archive', lab.archive]
   await run(program, ['netboot', 'build', ...given, '--out', folder, '--json'])
-  const what = ['--store', lab.store, '--dir', folder, '--image', 'debian-12', '--disk', '/dev/vda']
+  const what = [
+    '--store',
+    lab.store,
+    '--dir',
+    folder,
+    '--image',
+    lab.imageName,
+    '--disk',
+    '/dev/vda'
+  ]
   const where = ['--http', `${LabNetwork.address}:${port}`]
-  const append = ['--append', 'console=ttyS0 bootswarm.console=root']
+  const append = ['--append', `console=ttyS0 bootswarm.console=root ${sameAddresses}`]
   const args = ['netboot', 'serve', ...what, ...where, ...append, '--json']
   const server = lab.network.start('netboot', program, args)
   await waitForEvent(server, 'ready', 120_000)

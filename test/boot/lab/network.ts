@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ExecutionContext } from 'ava'
-import { run, start, type RunningProcess } from '../processes.ts'
+import { run, start, type Life, type RunningProcess } from '../processes.ts'
 
 const fileServer = fileURLToPath(new URL('serve-files.ts', import.meta.url))
 
@@ -19,19 +18,19 @@ export interface Cable {
 /** The lab's network is a namespace of its own: nothing of the host is seen there, nor it by the host. */
 export class LabNetwork {
   static readonly address = '10.77.0.1'
-  readonly #t: ExecutionContext
+  readonly #t: Life
   readonly #namespace: string
   readonly #directory: string
   #dhcp: RunningProcess | undefined
   #taps = 0
 
-  private constructor(t: ExecutionContext, namespace: string, directory: string) {
+  private constructor(t: Life, namespace: string, directory: string) {
     this.#t = t
     this.#namespace = namespace
     this.#directory = directory
   }
 
-  static async make(t: ExecutionContext, directory: string): Promise<LabNetwork> {
+  static async make(t: Life, directory: string): Promise<LabNetwork> {
     const namespace = `bootswarm-${randomBytes(4).toString('hex')}`
     await run('ip', ['netns', 'add', namespace])
     t.teardown(() => run('ip', ['netns', 'del', namespace]))

@@ -10,6 +10,8 @@ const MiB = 1024 * 1024
 interface Refusal {
   readonly what: string
   readonly changed?: Readonly<Record<string, string>>
+  /** A ticket that is good for so long. */
+  readonly ticketFor?: string
   readonly diskBytes?: number
   readonly isUsed?: boolean
   readonly hasDhcp?: boolean
@@ -21,6 +23,12 @@ const refusals: readonly Refusal[] = [
   {
     what: 'a wrong ticket',
     changed: { 'bootswarm.ticket': 'bootswarm1-nonsense' },
+    says: /ticket/,
+    advises: /bootswarm ticket --store/
+  },
+  {
+    what: 'a ticket that has ended',
+    ticketFor: '1s',
     says: /ticket/,
     advises: /bootswarm ticket --store/
   },
@@ -43,6 +51,12 @@ const refusals: readonly Refusal[] = [
     advises: /bootswarm\.consent=wipe/
   },
   {
+    what: 'nobody who has the agent',
+    changed: { 'bootswarm.from': 'http://10.77.0.1:9', 'bootswarm.patience': '5' },
+    says: /nobody has the agent archive .*asked http:\/\/10\.77\.0\.1:9/,
+    advises: /bootswarm netboot serve/
+  },
+  {
     what: 'no DHCP server',
     changed: { 'bootswarm.patience': '20' },
     hasDhcp: false,
@@ -63,10 +77,14 @@ export async function refuseAll(t: ExecutionContext): Promise<void> {
     }
     if (refusal.hasDhcp === false) lab.network.stopDhcp()
     const { kernel, initrd } = lab.image
+    const ticket: Record<string, string> =
+      refusal.ticketFor === undefined
+        ? {}
+        : { 'bootswarm.ticket': await lab.makeTicket('--ttl', refusal.ticketFor) }
     const machine = await lab.startMachine({
       drive: `file=${disk},format=raw`,
       network: lab.network,
-      kernel: { file: kernel, initrd, arguments: lab.arguments(refusal.changed) }
+      kernel: { file: kernel, initrd, arguments: lab.arguments({ ...refusal.changed, ...ticket }) }
     })
     await machine.guest.waitForText('CANNOT START THIS MACHINE: ', 5 * minuteMs)
     await machine.guest.waitForText('(initramfs)', 2 * minuteMs)

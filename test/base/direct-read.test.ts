@@ -1,10 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import net from 'node:net'
 import { connect, createServer, type TLSSocket } from 'node:tls'
 import test, { type ExecutionContext } from 'ava'
-import { readDirectly } from '../../../src/swarm/tls/direct-read.ts'
-import { until } from '../peers.ts'
-import { makeIdentity } from './certificates.ts'
+import { readDirectly } from '../../src/base/index.ts'
+import { until } from '../swarm/peers.ts'
+import { makeIdentity } from '../swarm/tls/certificates.ts'
+
+const buffer = Buffer.allocUnsafeSlow(16 * 1024)
 
 async function socketPair(t: ExecutionContext): Promise<{ near: TLSSocket; far: TLSSocket }> {
   const { own } = await makeIdentity()
@@ -26,7 +29,7 @@ test('Node reads a socket of another into one buffer, in the way that direct-rea
   const hash = createHash('sha256')
   const memories = new Set<ArrayBufferLike>()
   let bytes = 0
-  const isDone = readDirectly(near, part => {
+  const isDone = readDirectly(near, buffer, part => {
     memories.add(part.buffer)
     bytes += part.length
     hash.update(part)
@@ -45,7 +48,7 @@ test('what came before is handed over first', async t => {
   far.write('before, ')
   await until(() => near.readableLength === 8, 'the first bytes')
   let heard = ''
-  readDirectly(near, part => void (heard += part.toString()))
+  readDirectly(near, buffer, part => void (heard += part.toString()))
   t.is(heard, 'before, ')
   far.write('after')
   await until(() => heard === 'before, after', 'the rest')
@@ -54,7 +57,7 @@ test('what came before is handed over first', async t => {
 test('a socket that pauses is not read, and is read on when it resumes', async t => {
   const { near, far } = await socketPair(t)
   let bytes = 0
-  readDirectly(near, part => {
+  readDirectly(near, buffer, part => {
     bytes += part.length
     near.pause()
   })
@@ -68,4 +71,32 @@ test('a socket that pauses is not read, and is read on when it resumes', async t
     await new Promise(resolve => setImmediate(resolve))
   }
   t.is(bytes, total)
+})
+test('bytes are read to where they are wanted, as long as they are', async t => {
+  const server = net.createServer()
+  const accepted = once(server, 'connection') as Promise<[net.Socket]>
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const far = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1')
+  const [near] = await accepted
+  t.teardown(() => {
+    for (const socket of [near, far]) socket.destroy()
+    server.close()
+  })
+  const goal = Buffer.alloc(1_000_000)
+  let [elsewhere, placed] = [0, 0]
+  const take = (part: Buffer): void => {
+    if (part.buffer === goal.buffer) placed += part.length
+    else elsewhere += part.length
+  }
+  const place = (): Buffer | undefined =>
+    placed < goal.length && elsewhere > 0 ? goal.subarray(placed) : undefined
+  t.true(readDirectly(near, buffer, take, place))
+  const sent = randomBytes(2_000_000)
+  far.write(sent.subarray(0, 10))
+  await until(() => elsewhere === 10, 'the first bytes')
+  far.end(sent.subarray(10))
+  await until(() => elsewhere + placed === sent.length, 'all bytes')
+  t.is(placed, goal.length)
+  t.true(goal.equals(sent.subarray(10, 10 + goal.length)))
+  await until(() => near.readableEnded, 'the end')
 })
