@@ -26,6 +26,7 @@ import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
+import { isCertifiable } from '../swarm/index.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
@@ -118,6 +119,7 @@ async function run(options: AgentCommand): Promise<void> {
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
+  if (options.name !== undefined) checkMachineName(options.name)
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const released = untilEpoch(options.startAt)
   const say = options.json === true ? printEvent : sayToPeople()
@@ -163,6 +165,12 @@ async function run(options: AgentCommand): Promise<void> {
       `the agent was told to stop before ${options.disk} was complete; run it again to go on`
     )
   }
+}
+
+/** A seed signs no other name; here the option can be named. */
+function checkMachineName(name: string): void {
+  if (isCertifiable({ name, role: 'agent', peerId: '' })) return
+  throw new BootswarmError('ERR_USAGE', '--name is empty, longer than 128 characters, or not text')
 }
 
 function writesOf(text: string): 'keep' | 'discard' {

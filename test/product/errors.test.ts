@@ -120,6 +120,8 @@ test('options that are unknown, missing or malformed: exit 2', async t => {
     ['--ticket', ['agent', ...agentArgs(lab).slice(3)]],
     ['--nbd', ['agent', '--ticket', strayTicket(), '--image', 'lab', '--disk', lab.path('disk')]],
     ['--until', agentArgs(lab, { '--until': 'tomorrow' })],
+    ['--name', agentArgs(lab, { '--name': 'x'.repeat(129) })],
+    ['--name', agentArgs(lab, { '--name': 'pc\u001b[31m' })],
     ['--writes', agentArgs(lab, { '--writes': 'maybe' })],
     ['--start-at', agentArgs(lab, { '--start-at': 'noon' })],
     ['--ttl', ['ticket', '--store', lab.store, '--ttl', '1 day']],
