@@ -1,12 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  limits,
-  ownMachineIds,
-  systemClock,
-  systemRandom,
-  type ChunkId,
-  secondsUp
-} from '../base/index.ts'
+import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
 import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
@@ -80,8 +72,6 @@ export class Agent {
   #bootCache: BootCache | undefined
   #scanSaidAt = 0
   readonly #newer: NewerRelease
-  /** Resolves when it is known what the name means now by which the image was asked for. */
-  readonly #named = Promise.withResolvers<void>()
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
 
@@ -94,7 +84,6 @@ export class Agent {
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
     if (idOfCidText(options.image) === undefined) parseImageName(options.image)
-    else this.#named.resolve()
     // Whoever awaits them decides; nobody awaiting is no crash.
     this.failed.promise.catch(() => {})
   }
@@ -142,11 +131,7 @@ export class Agent {
 
   #chooseImage(): Promise<ImageChoice> {
     return chooseImage(this.#options, this.#machine, {
-      find: async imageId => {
-        const found = await this.#untilFailure(this.#finder(imageId).find(this.#signal))
-        if (imageId === undefined) this.#named.resolve()
-        return found
-      },
+      find: imageId => this.#untilFailure(this.#finder(imageId).find(this.#signal)),
       pages: root => this.#untilFailure(new ManifestFinder(this.#peering, root).find(this.#signal))
     })
   }
@@ -182,6 +167,7 @@ export class Agent {
   #finder(imageId: ChunkId | undefined): ImageFinder {
     const { labKey } = this.#ticket
     const seedCount = this.#membership.seedCount
+    if (imageId === undefined) this.#newer.isAsked()
     return new ImageFinder({
       peering: this.#peering,
       labKey,
@@ -343,13 +329,9 @@ export class Agent {
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
   }
 
-  /**
-   * Resolves when a seed has said whether the name means the image of this disk, and what it said has
-   * been passed on; without an answer after `limits.nameAnswerMs`, for no seed may be there.
-   */
-  async nameSaid(): Promise<void> {
-    const waiting = sleep(limits.nameAnswerMs, undefined, { signal: this.#signal, ref: false })
-    await Promise.race([this.#named.promise, waiting.catch(() => {})])
+  /** As `NewerRelease.said`; what there was to say has been emitted then. */
+  nameSaid(): Promise<void> {
+    return this.#newer.said(this.#signal)
   }
 
   /** The disk is the machine's own; the peers have others to ask. */
@@ -371,7 +353,6 @@ export class Agent {
   #sayNewer(signed: Uint8Array, image: PinnedImage): void {
     const news = this.#newer.newsOf(signed, image)
     if (news !== undefined) this.#emit(news)
-    this.#named.resolve()
   }
 
   async #keepIdentity(news: Pick<Identity, 'completion'> = {}): Promise<void> {
