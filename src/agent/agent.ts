@@ -1,5 +1,5 @@
 import { ownMachineIds, systemClock, systemRandom, type ChunkId, secondsUp } from '../base/index.ts'
-import { TargetDisk, type ScanProgress, type VerifyReport } from '../disk/index.ts'
+import { TargetDisk, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
@@ -33,6 +33,7 @@ import type { Peering } from './peering.ts'
 import { NewerRelease } from './newer-release.ts'
 import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
+import { scanNews } from './scan-news.ts'
 import { Session } from './session.ts'
 import { SharedPlace } from './shared-place.ts'
 import { StallWatch } from './stall-watch.ts'
@@ -72,7 +73,6 @@ export class Agent {
   #nbd: NbdServer | undefined
   #control: ControlSocket | undefined
   #bootCache: BootCache | undefined
-  #scanSaidAt = 0
   readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
@@ -185,7 +185,7 @@ export class Agent {
     const reuse = whole && {
       names: whole.manifest,
       formerNames: keptManifest,
-      onScan: (progress: ScanProgress) => this.#sayScan(progress)
+      onScan: scanNews(event => this.#emit(event))
     }
     return TargetDisk.open({
       ...{ backgroundRate, backgroundFloor, processor },
@@ -368,12 +368,6 @@ export class Agent {
     if ((this.#disk as TargetDisk | undefined) === undefined) return
     const peers = this.#membership.peers()
     await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
-  }
-
-  #sayScan({ bytesDone, size }: ScanProgress): void {
-    if (bytesDone < size && secondsUp() - this.#scanSaidAt < 1) return
-    this.#scanSaidAt = secondsUp()
-    this.#emit({ event: 'scanning', seconds: secondsUp(), bytesDone, size })
   }
 
   #readyEvent(image: PinnedImage): AgentEvent {

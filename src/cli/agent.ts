@@ -254,10 +254,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
         return
       case 'present':
-        printLine(
-          `every chunk is here after ${event.seconds} s: ${formatBytes(event.bytesFromSeed)} from seeds, ` +
-            `${formatBytes(event.bytesFromPeers)} from peers; verifying`
-        )
+        printLine(presentText(event))
         return
       case 'handed-over':
         printLine('the machine has its disk: the NBD socket is closed')
@@ -283,4 +280,9 @@ function sayToPeople(): (event: AgentEvent) => void {
 function stalledText(chunks: number, answers: readonly string[]): string {
   const why = answers.length > 0 ? answers.join(', ') : 'nothing'
   return `${chunks} chunks are missing and nobody sends them (answers: ${why}); 'bootswarm image verify' on the seed says whether its store is whole`
+}
+
+function presentText(event: Extract<AgentEvent, { event: 'present' }>): string {
+  const [seeds, peers] = [formatBytes(event.bytesFromSeed), formatBytes(event.bytesFromPeers)]
+  return `every chunk is here after ${event.seconds} s: ${seeds} from seeds, ${peers} from peers; verifying`
 }
