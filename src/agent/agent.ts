@@ -35,7 +35,6 @@ import { RelayCache } from './relay-cache.ts'
 import { Reporter } from './reporter.ts'
 import { Session } from './session.ts'
 import { SharedPlace } from './shared-place.ts'
-import { StallWatch } from './stall-watch.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -57,7 +56,6 @@ export class Agent {
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
-  readonly #stalls = new StallWatch(systemClock)
   readonly #stopping = new AbortController()
   #machine!: Machine
   #identity!: Identity
@@ -200,10 +198,7 @@ export class Agent {
       },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
-      onFull: isFull => {
-        this.#stalls.full(isFull)
-        this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() })
-      },
+      onFull: isFull => this.#emit(this.#traffic.stalls.full(isFull)),
       onGivenUp: chunks => {
         // At 1, 2, 4, 8, …: there may be thousands.
         if ((chunks & (chunks - 1)) === 0) {
@@ -283,7 +278,6 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
-      stalls: this.#stalls,
       boots: this.#boots,
       onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
@@ -303,7 +297,6 @@ export class Agent {
       swarm: this.#peering.swarm,
       transfer: session.transfer,
       traffic: this.#traffic,
-      stalls: this.#stalls,
       clock: systemClock,
       state: () => completion.state,
       emit: event => this.#emit(event)
