@@ -79,7 +79,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#ticket = decodeTicket(options.ticket)
-    this.#newer = new NewerRelease(this.#ticket.labKey)
+    this.#newer = new NewerRelease(this.#ticket.labKey, options.image)
     this.#machineIds = options.machineIds ?? ownMachineIds()
     this.#nbdAddress = parseNbdAddress(options.nbd)
     if (options.control !== undefined) parseControlAddress(options.control)
@@ -167,6 +167,7 @@ export class Agent {
   #finder(imageId: ChunkId | undefined): ImageFinder {
     const { labKey } = this.#ticket
     const seedCount = this.#membership.seedCount
+    if (imageId === undefined) this.#newer.isAsked()
     return new ImageFinder({
       peering: this.#peering,
       labKey,
@@ -328,8 +329,15 @@ export class Agent {
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
   }
 
+  /** As `NewerRelease.said`; what there was to say has been emitted then. */
+  nameSaid(): Promise<void> {
+    return this.#newer.said(this.#signal)
+  }
+
   /** The disk is the machine's own; the peers have others to ask. */
   async #leave(): Promise<void> {
+    await this.nameSaid()
+    if (this.#signal.aborted) return
     clearInterval(this.#identityTimer)
     this.#reporter?.stop()
     this.#membership.stop()

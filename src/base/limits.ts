@@ -236,6 +236,8 @@ export const limits = {
   controlClientsMax: 8,
   controlLineBytesMax: 256,
   controlRequestMs: 5_000,
+  /** How long an agent that is done waits for a seed to say what the image's name means now. */
+  nameAnswerMs: 5_000,
   controlAnswerBytesMax: 16 * MiB,
   /** Machines that a seed remembers; those that have gone longest ago make room. */
   machinesMax: 10_000,

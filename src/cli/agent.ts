@@ -26,6 +26,7 @@ import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
+import { isCertifiable } from '../swarm/index.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
@@ -118,6 +119,7 @@ async function run(options: AgentCommand): Promise<void> {
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
+  if (options.name !== undefined) checkMachineName(options.name)
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const released = untilEpoch(options.startAt)
   const say = options.json === true ? printEvent : sayToPeople()
@@ -141,19 +143,34 @@ async function run(options: AgentCommand): Promise<void> {
     logger: createLogger({ name: 'agent' }),
     onEvent: say
   })
+  let isComplete = false
+  void agent.completed.promise.then(() => (isComplete = true))
   try {
     const stopped = untilStopped()
     const started = agent.start()
     started.catch(() => {})
     await Promise.race([started, stopped])
     // Whoever says for how long to share wants the machine to stay that long.
-    const shared = shareMs === undefined ? agent.completed.promise : agent.shared.promise
+    const completed = agent.completed.promise.then(() => agent.nameSaid())
+    const shared = shareMs === undefined ? completed : agent.shared.promise
     const ends = isUntilComplete ? [shared] : []
     await Promise.race([stopped, agent.failed.promise, ...ends])
   } finally {
     await agent.stop()
   }
   say({ event: 'stopped', seconds: secondsUp() })
+  if (isUntilComplete && !isComplete) {
+    throw new BootswarmError(
+      'ERR_STOPPED',
+      `the agent was told to stop before ${options.disk} was complete; run it again to go on`
+    )
+  }
+}
+
+/** A seed signs no other name; here the option can be named. */
+function checkMachineName(name: string): void {
+  if (isCertifiable({ name, role: 'agent', peerId: '' })) return
+  throw new BootswarmError('ERR_USAGE', '--name is empty, longer than 128 characters, or not text')
 }
 
 function writesOf(text: string): 'keep' | 'discard' {
@@ -232,6 +249,9 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
       case 'newer':
         printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
+        return
+      case 'unknown':
+        printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
         return
       case 'present':
         printLine(

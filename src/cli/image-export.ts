@@ -8,13 +8,16 @@ import { printEvent, printLine } from './output.ts'
 import { startProgress } from './progress.ts'
 import { stopSignal } from './stop-signal.ts'
 
+interface ExportCommand extends StoreOptions {
+  readonly force?: boolean
+}
+
 export function register(image: Command): void {
   withStoreOptions(image.command('export <name|cid> <file>'))
     .description('Write an image to a file or block device, byte for byte')
-    .action((nameOrCid: string, path: string, options: StoreOptions) =>
-      withExistingStore(options.store, store =>
-        exportTo(store, nameOrCid, path, options.json === true)
-      )
+    .option('--force', 'overwrite a block device whatever it holds')
+    .action((nameOrCid: string, path: string, options: ExportCommand) =>
+      withExistingStore(options.store, store => exportTo(store, nameOrCid, path, options))
     )
 }
 
@@ -22,12 +25,15 @@ async function exportTo(
   store: Store,
   nameOrCid: string,
   path: string,
-  json: boolean
+  { json = false, force = false }: ExportCommand
 ): Promise<void> {
   const imageId = imageNamed(store, nameOrCid)
   const signal = stopSignal()
   const source = sourceOf(store)
   const manifest = await readManifest(imageId, source, signal)
+  // Only here: the other commands of images need nothing of it.
+  const { claimForCopy } = await import('../disk/index.ts')
+  const letGo = await claimForCopy(path, force)
   const progress = startProgress('exporting', json)
   try {
     await exportImage({
@@ -39,6 +45,7 @@ async function exportTo(
     })
   } finally {
     progress.end()
+    await letGo?.()
   }
   const { size } = manifest.root
   if (json) printEvent({ event: 'exported', cid: imageCidText(imageId), path, size })

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
+import { BootswarmError } from '../base/index.ts'
 import { idOfCidText, imageCidText, parseImageName } from '../image/index.ts'
 import type { Store } from '../store/index.ts'
-import { imageNamed, withExistingStore, withStoreOptions } from './image-store.ts'
+import { imageNamed, namesOf, withExistingStore, withStoreOptions } from './image-store.ts'
 import type { StoreOptions } from './image-store.ts'
 import { printEvent, printLine } from './output.ts'
 
@@ -11,10 +12,25 @@ export function register(image: Command): void {
     .action((names: string[], options: StoreOptions) =>
       withExistingStore(options.store, store => {
         // All of them before the first is removed: a slip of the pen removes nothing.
-        for (const name of names) imageNamed(store, name)
-        for (const name of names) remove(store, name, options.json === true)
+        const distinct = new Map(names.map(name => [checkedKey(store, name), name]))
+        for (const name of distinct.values()) remove(store, name, options.json === true)
       })
     )
+}
+
+/** What a name or CID stands for, told apart from the others given. Throws for what cannot be removed. */
+function checkedKey(store: Store, nameOrCid: string): string {
+  const imageId = imageNamed(store, nameOrCid)
+  if (idOfCidText(nameOrCid) === undefined) {
+    const { name, tag } = parseImageName(nameOrCid)
+    return `${name}:${tag}`
+  }
+  const [named] = namesOf(store, imageId)
+  if (named === undefined) return nameOrCid
+  throw new BootswarmError(
+    'ERR_IMAGE_NAMED',
+    `image ${nameOrCid} has a name; remove it by its names, such as ${named}; nothing was removed`
+  )
 }
 
 function remove(store: Store, nameOrCid: string, json: boolean): void {

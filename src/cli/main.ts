@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { Command, CommanderError } from 'commander'
 import { BootswarmError } from '../base/index.ts'
 import { reportError, wantsJson, watchOutput } from './output.ts'
@@ -32,9 +33,19 @@ async function buildProgram(args: readonly string[]): Promise<Command> {
     })
     .showSuggestionAfterError()
   const [named = ''] = args
+  const versionFlags = ['-V', '--version']
+  program.version(versionFlags.includes(named) ? await versionText() : '', versionFlags.join(', '))
   const needed = Object.hasOwn(commands, named) ? [commands[named]] : Object.values(commands)
   for (const load of needed) (await load?.())?.register(program)
   return program
+}
+
+/** Of the package and of the protocol: machines of one lab have the same protocol. */
+async function versionText(): Promise<string> {
+  const { protocolVersion } = await import('../swarm/index.ts')
+  const about = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  const { version } = JSON.parse(about) as { version: string }
+  return `bootswarm ${version}, protocol ${protocolVersion}`
 }
 
 /** Runs one command line; returns the exit code. */
@@ -61,4 +72,6 @@ process.on('uncaughtException', error => {
   // Nothing is known of the state that such an error leaves behind.
   process.exit(reportError(error, wantsJson(args)))
 })
-process.exitCode = await run(args)
+const exitCode = await run(args)
+// What the output could not take may have been reported before the command was done.
+process.exitCode ||= exitCode

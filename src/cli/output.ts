@@ -41,7 +41,10 @@ export function reportError(error: unknown, json: boolean): number {
   return known.exitCode
 }
 
-function asBootswarmError(error: unknown): BootswarmError {
+function asBootswarmError(thrown: unknown): BootswarmError {
+  let error = thrown
+  // What failed first is the reason; that putting things away failed too is a consequence.
+  while (error instanceof SuppressedError) error = error.suppressed as unknown
   if (error instanceof BootswarmError) return error
   const reason = error instanceof Error ? error.message : String(error)
   return new BootswarmError(
@@ -56,13 +59,21 @@ function oneLine(text: string): string {
 }
 
 /**
- * A reader that has gone (`bootswarm image list | head -1`) is no failure: what is under way stops as
- * if told to. Any other error of stdout is one.
+ * A reader that has gone (`bootswarm image list | head -1`) is no failure by itself: what is under way
+ * stops as if told to, and says so if it was not done. Any other error of stdout is one.
  */
 export function watchOutput(): void {
-  process.stdout.on('error', error => {
-    if (systemErrorCode(error) !== 'EPIPE') process.exitCode = reportError(error, false)
+  process.stdout.on('error', (error: Error) => {
+    if (systemErrorCode(error) !== 'EPIPE') {
+      process.exitCode = reportError(outputError(error), false)
+    }
     requestStop()
   })
   process.stderr.on('error', () => {})
+}
+
+function outputError(error: Error): Error {
+  if (systemErrorCode(error) !== 'ENOSPC') return error
+  const message = 'the output could not be written: the file system of its file is full'
+  return new BootswarmError('ERR_DISK_FULL', message, { cause: error })
 }

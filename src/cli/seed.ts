@@ -71,7 +71,11 @@ export function register(program: Command): void {
       })
       const emit = options.json === true ? printEvent : sayToPeople
       emit({ event: 'ready', addresses: seed.addresses, http: seed.url, nbd: seed.nbd })
-      const progress = setInterval(() => reportProgress(seed, emit), 1_000)
+      const served = servedNames(seed)
+      const progress = setInterval(() => {
+        reportProgress(seed, emit)
+        reportImports(seed, served, emit)
+      }, 1_000)
       await untilStopped()
       clearInterval(progress)
       await seed.stop()
@@ -98,7 +102,26 @@ function reportProgress(seed: Seed, emit: (event: SeedEvent) => void): void {
   emit({ event: 'progress', seconds: secondsUp(), bytesSent, agents })
 }
 
+/** The image of each NAME:TAG. */
+function servedNames(seed: Seed): Map<string, string> {
+  return new Map(seed.status().images.map(({ name, tag, cid }) => [`${name}:${tag}`, cid]))
+}
+
+/** Imports are processes of their own: what they have done is seen in the store. */
+function reportImports(
+  seed: Seed,
+  served: Map<string, string>,
+  emit: (event: SeedEvent) => void
+): void {
+  for (const [name, image] of servedNames(seed)) {
+    if (served.get(name) === image) continue
+    served.set(name, image)
+    emit({ event: 'imported', image, name })
+  }
+}
+
 function sayToPeople(event: SeedEvent): void {
+  if (event.event === 'imported') printLine(`${event.name} is served from now on`)
   if (event.event !== 'ready') return
   printLine('the seed is ready; machines reach it at')
   for (const address of event.addresses) printLine(`  ${address}`)

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
+import { BootswarmError } from '../base/index.ts'
 import { askSeed, type MachineStatus, type SeedStatus } from '../control/index.ts'
 import { formatBytes, formatTable } from './formats.ts'
+import { parseHostPort } from './host-port.ts'
 import { printLine } from './output.ts'
 import { stopSignal } from './stop-signal.ts'
 
@@ -22,14 +24,24 @@ export function register(program: Command): void {
     .option('--seed <url>', 'the http://HOST:PORT of a seed elsewhere')
     .option('--watch', 'show it again every second')
     .option('--json', 'print one JSON object a line')
-    .action(async (options: StatusCommand) => {
-      const where = options.seed ?? options.store
+    .action(async (options: StatusCommand, command: Command) => {
+      if (options.seed !== undefined && command.getOptionValueSource('store') === 'cli') {
+        throw new BootswarmError('ERR_USAGE', '--store and --seed name two seeds; give one of them')
+      }
+      const where = options.seed === undefined ? options.store : seedUrl(options.seed)
       do {
         const status = await askSeed(where)
         if (options.json === true) printLine(JSON.stringify(status))
         else show(status, options.watch === true)
       } while (options.watch === true && (await again()))
     })
+}
+
+/** HOST:PORT will do as well; any other text that is no URL is ERR_USAGE. */
+function seedUrl(text: string): string {
+  if (text.includes('://')) return text
+  parseHostPort('--seed', text)
+  return `http://${text}`
 }
 
 async function again(): Promise<boolean> {

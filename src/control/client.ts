@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { request } from 'node:http'
 import { join, resolve } from 'node:path'
-import { BootswarmError, limits } from '../base/index.ts'
+import { BootswarmError, limits, systemErrorCode } from '../base/index.ts'
 import type { SeedStatus } from './status.ts'
 
 export const statusPath = '/v1/status'
@@ -23,8 +24,7 @@ export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
   }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
-      const where = isUrl ? storeOrUrl : `the store ${storeOrUrl}`
-      const message = `no seed answers on ${where}; start one with: bootswarm seed --store DIR`
+      const message = isUrl ? noAnswer(storeOrUrl) : whyNoAnswer(storeOrUrl, cause)
       reject(new BootswarmError('ERR_SEED_NOT_RUNNING', message, { cause }))
     }
     const signal = AbortSignal.timeout(limits.controlRequestMs)
@@ -48,6 +48,18 @@ export async function askSeed(storeOrUrl: string): Promise<SeedStatus> {
     sent.on('error', fail)
     sent.end()
   })
+}
+
+function noAnswer(where: string): string {
+  return `no seed answers on ${where}; start one with: bootswarm seed --store DIR`
+}
+
+function whyNoAnswer(storeDir: string, cause: unknown): string {
+  if (systemErrorCode(cause) === 'EACCES') {
+    return `this user may not ask the seed of the store ${storeDir}; be the seed's user, or root`
+  }
+  if (existsSync(storeDir)) return noAnswer(`the store ${storeDir}`)
+  return `no seed can be asked: the store ${storeDir} does not exist; name the seed's with --store`
 }
 
 /** Other programs answer on ports too; only the outline tells a seed. */

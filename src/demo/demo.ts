@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { limits } from '../base/index.ts'
-import { importImage, type ImportResult } from '../image/index.ts'
+import { fileError, importImage, type ImportResult } from '../image/index.ts'
 import { makeTicket } from '../seed/index.ts'
 import { openOrCreateStore } from '../store/index.ts'
 import { bootReads } from './boot-reads.ts'
@@ -41,7 +41,10 @@ const imageName = 'demo'
  * processes of their own, boots from each disk while it streams, and compares every finished disk.
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
-  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'bootswarm-demo-'))
+  const parent = options.parentFolder ?? tmpdir()
+  const folder = await mkdtemp(join(parent, 'bootswarm-demo-')).catch((error: unknown) => {
+    throw fileError(error, parent)
+  })
   const children: Child[] = []
   const end = async (): Promise<void> => {
     await Promise.all(children.map(child => child.stop()))

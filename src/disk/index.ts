@@ -3,6 +3,7 @@ export type { DiskContext, DiskProgress, TargetDiskOptions } from './disk-parts.
 export type { Processor } from './background-pace.ts'
 export type { DemandEvents, NeedReason } from './demand.ts'
 export type { ImageLayout } from './format.ts'
+export { claimForCopy } from './copy-target.ts'
 export { mapperUuidPrefix } from './target-files.ts'
 export type { OpenOptions, PeekResult } from './opening.ts'
 export type { ServableEvents } from './chunk-states.ts'

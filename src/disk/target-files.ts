@@ -53,6 +53,8 @@ export async function changedNs({ handle }: HeldFile): Promise<bigint> {
 export interface HoldOptions {
   /** Neither claims a device nor makes a file. */
   readonly readOnly?: boolean
+  /** Not even beside a machine of ours that uses the device through device-mapper. */
+  readonly soleOwner?: boolean
 }
 
 /** What the uuid of a device-mapper device begins with that a boot environment of ours made. */
@@ -88,9 +90,9 @@ async function tryHold(
   path: string,
   kind: 'file' | 'device',
   mode: number,
-  { readOnly = false }: HoldOptions
+  { readOnly = false, soleOwner = false }: HoldOptions
 ): Promise<HeldFile | undefined> {
-  const claim = kind === 'device' && !readOnly ? await claimDevice(path) : undefined
+  const claim = kind === 'device' && !readOnly ? await claimDevice(path, soleOwner) : undefined
   if (claim === 'taken') return undefined
   const held = await openLocked(path, kind, mode, readOnly).catch(async (error: unknown) => {
     await claim?.close()
@@ -144,12 +146,15 @@ async function openFor(
  * device-mapper table of ours may hold it, half-way through a hand-over: then there is no claim to
  * have, and none to be afraid of.
  */
-async function claimDevice(path: string): Promise<FileHandle | 'taken' | undefined> {
+async function claimDevice(
+  path: string,
+  soleOwner: boolean
+): Promise<FileHandle | 'taken' | undefined> {
   try {
     return await open(path, O_RDONLY | O_EXCL)
   } catch (error) {
     if (systemErrorCode(error) !== 'EBUSY') throw fileError(error, path)
-    return (await isHeldByUs(path)) ? undefined : 'taken'
+    return !soleOwner && (await isHeldByUs(path)) ? undefined : 'taken'
   }
 }
 

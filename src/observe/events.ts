@@ -34,7 +34,8 @@ const seconds = number('Seconds since the process started.')
 
 const ofEveryProcess = {
   stopped: {
-    meaning: 'Told to stop, and everything is put away; the last line.',
+    meaning:
+      'Told to stop, and everything is put away; the last line, unless an `error` says what was not done.',
     fields: { seconds }
   },
   error: {
@@ -66,7 +67,7 @@ export const eventCatalogue = {
       meaning: 'The seed can be used: it listens and serves; the first line.',
       fields: {
         addresses: texts('Multiaddrs at which agents reach it.'),
-        http: optional(text('HOST:PORT of its HTTP listener.')),
+        http: optional(text('URL of its HTTP listener: http://HOST:PORT.')),
         nbd: optional(text('Where its images can be opened by NBD: unix:PATH or HOST:PORT.'))
       }
     },
@@ -169,6 +170,11 @@ export const eventCatalogue = {
     newer: {
       meaning: 'The name means a newer image by now; this disk goes on with the one it began.',
       fields: { name: text('The name asked for.'), image: text('CID of the newer image.') }
+    },
+    unknown: {
+      meaning:
+        'A seed knows no image of the name asked for; this disk goes on with the one it began.',
+      fields: { name: text('The name asked for.'), image: text('CID of the image on this disk.') }
     },
     present: { meaning: 'Every chunk has been hashed and written.', fields: finished },
     complete: { meaning: 'The disk is complete and verified.', fields: finished },

@@ -18,6 +18,7 @@ export { Uploads } from './uploads.ts'
 export {
   haveItemsMax,
   haveMapBytesMax,
+  protocolVersion,
   type MachineReport,
   type Message,
   type PeerAddress,

@@ -91,9 +91,20 @@ function listenError(cause: unknown, listen: readonly string[]): BootswarmError 
   }
   return new BootswarmError(
     'ERR_ADDRESS_INVALID',
-    `cannot listen on ${addresses}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    `cannot listen on ${addresses}: ${whyNot(cause)}`,
     { cause }
   )
+}
+
+/** libp2p puts the reasons into the text of its error, with their stacks. */
+function whyNot(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  if (text.includes('EADDRNOTAVAIL')) return 'this host has no such address'
+  if (text.includes('EACCES')) return 'this user may not use that port'
+  if (text.includes('UnsupportedListenAddress')) {
+    return 'only TCP can be listened on, such as /ip4/0.0.0.0/tcp/4910'
+  }
+  return text.split('\n', 1)[0] ?? text
 }
 
 function errorsOf(cause: unknown): unknown[] {

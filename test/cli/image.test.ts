@@ -297,8 +297,11 @@ test('diff says what a new version costs; remove and gc give the old one back', 
   t.is((await image('remove', cid)).code, 1)
   // One of two is misspelt: neither is removed.
   t.is((await image('remove', 'debian:12', 'debian:14')).code, 1)
+  const named = await image('remove', 'debian:12', cid)
+  t.regex(named.stderr, /\[ERR_IMAGE_NAMED\]/)
   t.true((await image('list')).stdout.includes(cid))
-  const removed = lastObject((await image('remove', 'debian:12', '--json')).stdout)
+  // One thing named twice is removed once.
+  const removed = lastObject((await image('remove', 'debian:12', 'debian:12', '--json')).stdout)
   t.deepEqual(removed, { event: 'removed', name: 'debian:12', cid, imageRemoved: true })
   t.is((await image('show', cid)).code, 1)
 

@@ -26,7 +26,8 @@ test('a store and a URL are asked for the same page', async t => {
 test('a store that nobody serves has no running seed', async t => {
   const storeDir = await temporaryDirectory(t)
   await rejectsWith(t, 'ERR_SEED_NOT_RUNNING', askSeed(storeDir))
-  await rejectsWith(t, 'ERR_SEED_NOT_RUNNING', askSeed(join(storeDir, 'missing')))
+  const missing = await rejectsWith(t, 'ERR_SEED_NOT_RUNNING', askSeed(join(storeDir, 'missing')))
+  t.regex(missing.message, /missing does not exist/)
 })
 
 test('what is no answer of a seed is none', async t => {

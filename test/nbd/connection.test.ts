@@ -207,6 +207,27 @@ test('a write whose client vanishes still reaches the device', async t => {
   t.pass()
 })
 
+test('what a write brought lasts until the device has taken it, whatever comes behind it', async t => {
+  const device = memoryDevice(8192)
+  const server = await testServer(t, { exports: exportOf(device) })
+  const gate = Promise.withResolvers<void>()
+  let writes = 0
+  device.hooks = {
+    before: () => {
+      writes++
+      return gate.promise
+    }
+  }
+  const client = await transmitter(t, server.address)
+  for (const at of [0, 1]) {
+    client.request({ command: WRITE, offset: at * 4096, payload: Buffer.alloc(4096, 3 + at) })
+    await until(() => writes === at + 1)
+  }
+  gate.resolve()
+  for (let count = 0; count < 2; count++) t.is((await client.reply()).error, 0)
+  t.true(Buffer.concat([Buffer.alloc(4096, 3), Buffer.alloc(4096, 4)]).equals(device.bytes))
+})
+
 test('those who break the rules are dropped, and nobody else notices', async t => {
   const logger = collectingLogger()
   const server = await testServer(t, { logger })

@@ -71,6 +71,9 @@ test('image files that cannot be images', async t => {
     await refused(t, lab, { args, exit: 1, code, names: path })
     await refused(t, lab, { args: ['demo', '--image', path], exit: 1, code, names: path })
   }
+  const dir = lab.path('nowhere')
+  const missing = { exit: 1, code: 'ERR_FILE_MISSING', names: dir } as const
+  await refused(t, lab, { args: ['demo', '--dir', dir], ...missing })
 })
 
 test('stores that are none, are damaged, or have another version', async t => {
@@ -117,6 +120,8 @@ test('options that are unknown, missing or malformed: exit 2', async t => {
     ['--ticket', ['agent', ...agentArgs(lab).slice(3)]],
     ['--nbd', ['agent', '--ticket', strayTicket(), '--image', 'lab', '--disk', lab.path('disk')]],
     ['--until', agentArgs(lab, { '--until': 'tomorrow' })],
+    ['--name', agentArgs(lab, { '--name': 'x'.repeat(129) })],
+    ['--name', agentArgs(lab, { '--name': 'pc\u001b[31m' })],
     ['--writes', agentArgs(lab, { '--writes': 'maybe' })],
     ['--start-at', agentArgs(lab, { '--start-at': 'noon' })],
     ['--ttl', ['ticket', '--store', lab.store, '--ttl', '1 day']],
@@ -273,6 +278,13 @@ test('seeds that are in each other’s way, and no seed at all', async t => {
   await refused(t, lab, { args: start('other', free, httpHost), ...inUse, names: httpHost })
   const invalid = { exit: 2, code: 'ERR_ADDRESS_INVALID', names: 'nonsense' } as const
   await refused(t, lab, { args: start('other', 'nonsense', '127.0.0.1:0'), ...invalid })
+  for (const [address, names] of [
+    ['/ip4/192.0.2.1/tcp/0', '192.0.2.1/tcp/0: this host has no such address ['],
+    ['/ip4/127.0.0.1/udp/59100', 'udp/59100: only TCP can be listened on'],
+    ['/ip4/127.0.0.1/tcp/59100/ws', 'ws: only TCP can be listened on']
+  ] as const) {
+    await refused(t, lab, { args: start('other', address, '127.0.0.1:0'), ...invalid, names })
+  }
   t.deepEqual(await lab.status().then(({ machines }) => machines), [], 'the first goes on')
   await seed.stop()
 

@@ -59,6 +59,26 @@ for (const [kind, sizeMiB] of [
   })
 }
 
+test('a complete disk that is asked for another name says so before --until complete ends', async t => {
+  const lab = await Lab.make(t)
+  const { path } = await noiseImage(lab.path('image'), 1)
+  const { cid } = await lab.importImage(path, 'lab')
+  const other = await noiseImage(lab.path('other'), 2)
+  const { cid: otherCid } = await lab.importImage(other.path, 'other')
+  await lab.startSeed()
+  const ask = async (image: string) => {
+    const agent = await lab.startAgent({ name: 'a', image, extra: ['--until', 'complete'] })
+    t.deepEqual(await agent.process.exited, { code: 0, signal: null })
+    return agent
+  }
+  const same = await ask('lab')
+  t.false(same.has('newer') || same.has('unknown'))
+  const another = await ask('other')
+  t.like(await another.until('newer'), { name: 'other:latest', image: otherCid })
+  const none = await ask('nonsense:9')
+  t.like(await none.until('unknown'), { name: 'nonsense:9', image: cid })
+})
+
 test('--force --scan uses again what a disk without metadata holds', async t => {
   const lab = await Lab.make(t)
   const { path, bytes } = await noiseImage(lab.path('image'), 12)

@@ -45,6 +45,22 @@ test('--until complete with --share never ends by itself, and a wrong --share is
   t.regex(stderr, /--share sometimes/)
 })
 
+test('--until complete that is stopped before has failed, and says so', async t => {
+  const lab = await Lab.make(t)
+  const { path } = await noiseImage(lab.path('image'), 12)
+  await lab.importImage(path, 'lab')
+  await lab.startSeed()
+  const ticket = await slowTicket(t, await lab.ticket(), MiB)
+  const extra = ['--until', 'complete']
+  const agent = await lab.startAgent({ name: 'a', ticket, extra })
+  await agent.until('ready')
+  t.deepEqual(await agent.process.stop(), { code: 1, signal: null })
+  const [stopped, error] = agent.process.events.slice(-2)
+  t.is(stopped?.event, 'stopped')
+  t.like(error, { event: 'error', code: 'ERR_STOPPED' })
+  t.true(String(error?.message).includes(agent.disk))
+})
+
 test('two seeds share the chunks; the one that is left does the rest', async t => {
   const lab = await Lab.make(t)
   const { path, bytes } = await noiseImage(lab.path('image'), 12)

@@ -97,9 +97,11 @@ test('a ticket names where the seed really listens, or where it did', async t =>
 
 test('an image that is imported while the seed runs is served at once', async t => {
   const lab = await Lab.make(t)
-  await lab.startSeed()
+  const seed = await lab.startSeed()
   const { path, bytes } = await noiseImage(lab.path('image'), 4)
-  await lab.importImage(path, 'late:1')
+  const { cid } = await lab.importImage(path, 'late:1')
+  const imported = await seed.waitForEvent('imported', { timeoutMs: patienceMs })
+  t.deepEqual(imported, { event: 'imported', image: cid, name: 'late:1' })
   const agent = await lab.startAgent({ name: 'a', image: 'late:1' })
   await agent.until('complete')
   t.true(bytes.equals(await agent.read()))
