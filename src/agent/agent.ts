@@ -36,7 +36,6 @@ import { Reporter } from './reporter.ts'
 import { scanNews } from './scan-news.ts'
 import { Session } from './session.ts'
 import { SharedPlace } from './shared-place.ts'
-import { StallWatch } from './stall-watch.ts'
 import { Traffic } from './traffic.ts'
 
 const identityIntervalMs = 30_000
@@ -58,7 +57,6 @@ export class Agent {
   readonly #nbdAddress: NbdAddress
   readonly #relay = new RelayCache()
   readonly #traffic = new Traffic()
-  readonly #stalls = new StallWatch(systemClock)
   readonly #stopping = new AbortController()
   #machine!: Machine
   #identity!: Identity
@@ -201,10 +199,7 @@ export class Agent {
       },
       onServable: position => this.#session?.servable(position, true),
       onWithdrawn: position => this.#session?.servable(position, false),
-      onFull: isFull => {
-        this.#stalls.full(isFull)
-        this.#emit({ event: isFull ? 'full' : 'room', seconds: secondsUp() })
-      },
+      onFull: isFull => this.#emit(this.#traffic.stalls.full(isFull)),
       onGivenUp: chunks => {
         // At 1, 2, 4, 8, …: there may be thousands.
         if ((chunks & (chunks - 1)) === 0) {
@@ -284,7 +279,6 @@ export class Agent {
       logger,
       name: idOfCidText(asked) === undefined ? asked : undefined,
       notice,
-      stalls: this.#stalls,
       boots: this.#boots,
       onRelease: signed => this.#sayNewer(signed, image),
       onDiskError: error => {
@@ -304,7 +298,6 @@ export class Agent {
       swarm: this.#peering.swarm,
       transfer: session.transfer,
       traffic: this.#traffic,
-      stalls: this.#stalls,
       clock: systemClock,
       state: () => completion.state,
       emit: event => this.#emit(event)

@@ -3,7 +3,6 @@ import type { TargetDisk } from '../disk/index.ts'
 import type { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Swarm } from '../swarm/index.ts'
-import type { StallWatch } from './stall-watch.ts'
 import type { Traffic } from './traffic.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -17,7 +16,6 @@ export interface ReporterInit {
   readonly transfer: Transfer
   readonly traffic: Traffic
   readonly clock: Clock
-  readonly stalls: StallWatch
   state(): 'streaming' | 'verifying' | 'complete'
   emit(event: AgentEvent): void
 }
@@ -43,14 +41,14 @@ export class Reporter {
 
   now(): void {
     this.#watchReads()
-    const { disk, swarm, traffic, imageId, machineIds, bootCache, stalls } = this.#init
+    const { disk, swarm, traffic, imageId, machineIds, bootCache } = this.#init
     const { presentChunks, chunkCount } = disk.progress()
     const present = presentChunks / chunkCount
     const rate = traffic.takeRate()
     const { bytesFromSeed, bytesFromPeers } = traffic
     const peers = swarm.links().length
     const bytesReceived = bytesFromSeed + bytesFromPeers
-    const stall = stalls.look({ missing: chunkCount - presentChunks, bytesReceived, peers })
+    const stall = traffic.stalls.look({ missing: chunkCount - presentChunks, bytesReceived, peers })
     if (stall !== undefined) this.#init.emit(stall)
     const state = this.#starvedAt === undefined ? this.#init.state() : 'starved'
     for (const link of swarm.links()) {

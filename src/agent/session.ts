@@ -19,7 +19,6 @@ import { LocalFrames } from './local-frames.ts'
 import type { Membership } from './membership.ts'
 import type { ExchangeMessage, Peering, PeeringSession } from './peering.ts'
 import type { RelayCache } from './relay-cache.ts'
-import type { StallWatch } from './stall-watch.ts'
 import type { Traffic } from './traffic.ts'
 import { Transfer } from './transfer.ts'
 
@@ -39,7 +38,6 @@ export interface SessionInit {
   readonly name: string | undefined
   /** Of a disk that is to be complete one day. */
   readonly notice?: CompletionNotice
-  readonly stalls?: StallWatch
   onRelease(signed: Uint8Array): void
   onDiskError(error: unknown): void
   onArrival(): void
@@ -211,12 +209,12 @@ export class Session implements PeeringSession {
   }
 
   onProgress(link: Link, id: ChunkId, bytes: number): void {
-    this.#init.stalls?.moved()
+    this.#init.traffic.stalls.moved()
     this.transfer.progress(link, id, bytes)
   }
 
   onRefused(link: Link, id: ChunkId, reason: RefusalReason): void {
-    this.#init.stalls?.refused(reason)
+    this.#init.traffic.stalls.refused(reason)
     this.transfer.refused(link, id, reason)
   }
 
@@ -241,7 +239,7 @@ export class Session implements PeeringSession {
   }
 
   onCorrupt(link: Link, id: ChunkId): void {
-    this.#init.stalls?.refused('corrupt')
+    this.#init.traffic.stalls.refused('corrupt')
     this.transfer.refused(link, id, 'corrupt')
   }
 

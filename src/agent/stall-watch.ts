@@ -42,10 +42,11 @@ export class StallWatch {
     this.#answers.add(reason)
   }
 
-  /** While the target's file system is full nothing is missing but room there. */
-  full(isFull: boolean): void {
+  /** While the target's file system is full nothing is missing but room there; says so. */
+  full(isFull: boolean): AgentEvent {
     this.#isFull = isFull
     this.moved()
+    return { event: isFull ? 'full' : 'room', seconds: secondsUp() }
   }
 
   /** To be called every second or so; what there is to say, if anything. */

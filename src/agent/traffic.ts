@@ -1,9 +1,13 @@
+import { systemClock } from '../base/index.ts'
+import { StallWatch } from './stall-watch.ts'
+
 /** Payload that came in, by where it came from, and how fast it comes now. */
 export class Traffic {
   bytesFromSeed = 0
   bytesFromPeers = 0
   /** Plain bytes that were on this disk already and were used again. */
   bytesLocal = 0
+  readonly stalls = new StallWatch(systemClock)
   #windowBytes = 0
   #windowStart = performance.now()
   #rate = 0
