@@ -208,6 +208,7 @@ function untilEpoch(text: string | undefined): Promise<void> {
 
 function sayToPeople(): (event: AgentEvent) => void {
   let size = 0
+  let isComplete = false
   let progress: Progress | undefined
   let scan: Progress | undefined
   return event => {
@@ -218,6 +219,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         printLine(`${event.name}: ${formatBytes(size)} ready at ${event.nbd}`)
         return
       case 'progress':
+        if (isComplete) return
         progress ??= startProgress('streaming', false)
         progress.update(event.present * size, size)
         return
@@ -239,10 +241,8 @@ function sayToPeople(): (event: AgentEvent) => void {
         printNote(stalledText(event.chunks, event.answers))
         return
       case 'full':
-        printNote('the file system of the target disk is full; streaming waits for room there')
-        return
       case 'room':
-        printNote('there is room on the target disk again; streaming goes on')
+        printNote(roomText(event.event))
         return
       case 'given-up':
         printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
@@ -263,6 +263,7 @@ function sayToPeople(): (event: AgentEvent) => void {
         printLine(`the disk is complete and no longer shared with peers, as --share asked`)
         return
       case 'complete':
+        isComplete = true
         printLine(`complete and verified after ${event.seconds} s`)
         return
       case 'foreseen':
@@ -275,6 +276,12 @@ function sayToPeople(): (event: AgentEvent) => void {
         return
     }
   }
+}
+
+function roomText(event: 'full' | 'room'): string {
+  return event === 'full'
+    ? 'the file system of the target disk is full; streaming waits for room there'
+    : 'there is room on the target disk again; streaming goes on'
 }
 
 function stalledText(chunks: number, answers: readonly string[]): string {

@@ -43,7 +43,8 @@ function atIntervals(
 }
 
 function progressBar(label: string): Progress {
-  const startMs = performance.now()
+  // What was there before counts for no rate.
+  let first: { readonly bytesDone: number; readonly ms: number } | undefined
   const format = `${label} {bar} {percentage} % of {total} · {rate}/s · {left} left`
   const bar = new SingleBar(
     {
@@ -59,8 +60,10 @@ function progressBar(label: string): Progress {
   let isStarted = false
   return {
     update(bytesDone, size) {
-      const seconds = Math.max((performance.now() - startMs) / 1000, 0.001)
-      const rate = bytesDone / seconds
+      const ms = performance.now()
+      first ??= { bytesDone, ms }
+      const seconds = Math.max((ms - first.ms) / 1000, 0.001)
+      const rate = (bytesDone - first.bytesDone) / seconds
       const left = rate > 0 ? formatDuration(((size - bytesDone) / rate) * 1000) : '?'
       const payload = { rate: formatBytes(rate), left }
       if (!isStarted) bar.start(size, bytesDone, payload)

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BootswarmError, type Logger } from '../base/index.ts'
+import { BootswarmError, errorCatalogue, type ErrorCode, type Logger } from '../base/index.ts'
 
 export interface FurtherInit {
   /** Program and arguments of each, without what is told here; they print the events of a seed. */
@@ -103,21 +103,20 @@ class FurtherProcess {
     this.#child = child
     this.ended = once(child, 'exit')
     const ready = Promise.withResolvers<void>()
-    let said = 'it said nothing'
+    let failure = new BootswarmError('ERR_INTERNAL', 'a process of the seed could not begin')
     createInterface(child.stdout as NodeJS.ReadableStream).on('line', line => {
       const event = JSON.parse(line) as Record<string, unknown>
       if (event.event === 'progress') this.#sent = Number(event.bytesSent)
-      if (event.event === 'error') said = String(event.message)
+      if (event.event === 'error' && isCode(event.code)) {
+        const message = `a process of the seed could not begin: ${String(event.message)}`
+        failure = new BootswarmError(event.code, message)
+      }
       if (event.event !== 'ready') return
       this.addresses = event.addresses as string[]
       ready.resolve()
     })
     child.on('error', ready.reject)
-    child.on('close', () => {
-      ready.reject(
-        new BootswarmError('ERR_INTERNAL', `a process of the seed could not begin: ${said}`)
-      )
-    })
+    child.on('close', () => ready.reject(failure))
     await ready.promise
   }
 
@@ -127,4 +126,8 @@ class FurtherProcess {
     child.kill('SIGTERM')
     await this.ended
   }
+}
+
+function isCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorCatalogue, code)
 }
