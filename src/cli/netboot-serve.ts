@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { BootswarmError, limits, secondsUp } from '../base/index.ts'
 import { askSeed } from '../control/index.ts'
@@ -68,11 +68,13 @@ async function run(options: ServeCommand): Promise<void> {
     options.advertise === undefined ? undefined : httpUrl('--advertise', options.advertise)
   const known = advertise ?? serverUrl(http.host, http.port)
   if (options.printDnsmasq === true) {
-    printLine(dnsmasqSnippets(known))
+    const dnsmasq = dnsmasqSnippets(known)
+    printLine(options.json === true ? JSON.stringify({ url: known, dnsmasq }) : dnsmasq)
     return
   }
   const ttlMs = parseTtl(options.ticketTtl)
   const machinery = await machineryOf(options)
+  if (options.ipxe !== undefined) await checkFolder('--ipxe', options.ipxe)
   const say = options.json === true ? printEvent : sayToPeople
   await using tickets = await openBootTickets(options.store)
   const server = await BootServer.start({
@@ -107,6 +109,14 @@ async function machineryOf(options: ServeCommand): Promise<Machinery> {
   }
   for (const text of machine) machinery.addOption(text)
   return machinery
+}
+
+async function checkFolder(option: string, path: string): Promise<void> {
+  const stats = await stat(path).catch((error: unknown) => {
+    throw fileError(error, `${option} ${path}`)
+  })
+  if (stats.isDirectory()) return
+  throw new BootswarmError('ERR_USAGE', `${option} ${path} is no folder`)
 }
 
 function peersOf(text: string): 'none' | 'archive' | 'all' {

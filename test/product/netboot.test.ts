@@ -92,6 +92,18 @@ test('a folder with a damaged file is not served', async t => {
   t.regex(stderr, /agent-.* is damaged.*ERR_NETBOOT_INVALID/)
 })
 
+test('a folder of iPXE that is none is refused; what dnsmasq needs is an object with --json', async t => {
+  const lab = await Lab.make(t)
+  const serve = ['netboot', 'serve', '--store', lab.store, '--http', '127.0.0.1:4999']
+  const missing = await lab.run(...serve, '--ipxe', lab.path('none'))
+  t.is(missing.code, 1)
+  t.regex(missing.stderr, /--ipxe .*none does not exist \[ERR_FILE_MISSING\]/)
+  const printed = await lab.run(...serve, '--print-dnsmasq', '--json')
+  const { url, dnsmasq } = JSON.parse(printed.stdout) as Record<string, string>
+  t.is(url, 'http://127.0.0.1:4999')
+  t.regex(dnsmasq ?? '', /dhcp-boot/)
+})
+
 test('a machine that is up serves the others: their scripts name it first', async t => {
   const { lab, files, url } = await labWithBoot(t)
   // Not the asker's own address: nobody is sent to itself.
