@@ -1,4 +1,4 @@
-import { limits, sharedWordBytes, type ChunkId, type Frame } from '../base/index.ts'
+import { inSharedWords, limits, type ChunkId, type Frame } from '../base/index.ts'
 
 interface Entry {
   readonly id: ChunkId
@@ -72,7 +72,7 @@ export class RelayCache {
     this.#ring.set(bytes, offset)
     this.#entries.set(id, { id, encoding, plainLength, offset, length })
     // What comes in lies in shared memory: from there V8 copies quickly to the beginning of a word.
-    this.#head = sharedWordBytes * Math.ceil((offset + length) / sharedWordBytes)
+    this.#head = inSharedWords(offset + length)
   }
 
   #take(length: number): Buffer {

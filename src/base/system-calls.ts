@@ -106,13 +106,17 @@ export function tryLock(fd: number): boolean {
 }
 
 /**
- * As `tryLock`, asked for a second: a process that is just being started has all files of the one that
- * starts it for a moment, and their locks with them, whoever has closed them meanwhile.
+ * As `tryLock`, or another way to `take` a lock, asked for a while, by default a second: a process that is just
+ * being started has all files of the one that starts it for a moment, and their locks with them, whoever has
+ * closed them meanwhile.
  */
-export async function lockSoon(fd: number): Promise<boolean> {
-  for (let tries = 1; !tryLock(fd); tries += 1) {
-    if (tries === lockTriesMax) return false
-    await sleep(lockRetryMs)
+export async function lockSoon(
+  fd: number,
+  { take = tryLock, triesMax = lockTriesMax, retryMs = lockRetryMs } = {}
+): Promise<boolean> {
+  for (let tries = 1; !take(fd); tries += 1) {
+    if (tries >= triesMax) return false
+    await sleep(retryMs)
   }
   return true
 }

@@ -10,6 +10,7 @@ import {
   systemClock
 } from '../base/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
+import { isCertifiable } from '../swarm/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { formatBytes } from './formats.ts'
 import { checkedLocation, unreachableText } from './location.ts'
@@ -26,7 +27,6 @@ import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
-import { isCertifiable } from '../swarm/index.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {

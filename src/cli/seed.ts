@@ -104,7 +104,7 @@ function reportProgress(seed: Seed, emit: (event: SeedEvent) => void): void {
 
 /** The image of each NAME:TAG. */
 function servedNames(seed: Seed): Map<string, string> {
-  return new Map(seed.status().images.map(({ name, tag, cid }) => [`${name}:${tag}`, cid]))
+  return new Map(seed.namedImages().map(({ name, tag, cid }) => [`${name}:${tag}`, cid]))
 }
 
 /** Imports are processes of their own: what they have done is seen in the store. */

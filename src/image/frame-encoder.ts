@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { BootswarmError, copyToShared, limits, type Frame } from '../base/index.ts'
+import { BootswarmError, copyToShared, inSharedWords, limits, type Frame } from '../base/index.ts'
 import { frameBytesMax } from './frames.ts'
 
 export interface EncodeJob {
@@ -135,5 +135,5 @@ export class FrameEncoder {
  * off would leave something behind in the encoder.
  */
 function frameBytesBound(plainLength: number): number {
-  return 8 * Math.ceil((plainLength + (plainLength >> 8) + 128) / 8)
+  return inSharedWords(plainLength + (plainLength >> 8) + 128)
 }

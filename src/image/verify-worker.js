@@ -18,10 +18,10 @@ const words = new Int32Array(ring)
 const ringBytes = Buffer.from(ring)
 
 // One decoder for all frames, writing where the plain bytes belong. zstdDecompressSync makes a decoder
-// and a buffer a frame, all of it garbage at once: that cost three times as much as decoding. Its `reset` makes
-// a new one as well, of pages that the kernel clears first: as much again. So a frame must have ended where its
-// bytes do before the decoder is used for the next. What is
-// used of Node here is not documented; Node is pinned, and test/image/verifier.test.ts fails without it.
+// and a buffer a frame, all of it garbage at once: that cost three times as much as decoding. Its `reset`
+// makes a new one as well, of pages that the kernel clears first: as much again. So a frame must have ended
+// where its bytes do before the decoder is used for the next. What is used of Node here is not documented;
+// Node is pinned, and test/image/verifier.test.ts fails without it.
 let { decoder, left } = newDecoder()
 const nothing = new Uint8Array(0)
 /** Takes what a frame holds beyond what it states. */

@@ -1,15 +1,25 @@
 import { limits, type ChunkId } from '../base/index.ts'
+import type { SeedStatus } from '../control/index.ts'
 import type { Manifest } from '../image/index.ts'
-import { readManifest, sourceOf } from '../image/index.ts'
+import { imageCidText, readManifest, sourceOf } from '../image/index.ts'
 import type { Store } from '../store/index.ts'
 
-/** The manifests of the images that machines are busy with, read once. */
+/** The images of a store, and the manifests of those that machines are busy with, read once. */
 export class ServedImages {
   #store: Store
   #manifests = new Map<ChunkId, Promise<Manifest | undefined>>()
 
   constructor(store: Store) {
     this.#store = store
+  }
+
+  /** What machines may ask for by name. */
+  named(): SeedStatus['images'] {
+    return this.#store.releases().map(({ name, tag, imageId }) => ({
+      name,
+      tag,
+      cid: imageCidText(imageId)
+    }))
   }
 
   /** Undefined when the store does not hold the image. */

@@ -145,6 +145,10 @@ export class Seed {
     return this.#nbd?.address
   }
 
+  namedImages(): SeedStatus['images'] {
+    return this.#images.named()
+  }
+
   status(): SeedStatus {
     return {
       seed: {
@@ -154,11 +158,7 @@ export class Seed {
         uptimeSeconds: Math.round((systemClock.now() - this.#startedAt) / 1000),
         bytesSent: this.bytesSent
       },
-      images: this.#store.releases().map(({ name, tag, imageId }) => ({
-        name,
-        tag,
-        cid: imageCidText(imageId)
-      })),
+      images: this.namedImages(),
       machines: this.#machines.list()
     }
   }

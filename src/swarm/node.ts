@@ -77,33 +77,33 @@ function libp2pKey(key: SigningKey): ReturnType<typeof privateKeyFromRaw> {
   return privateKeyFromRaw(Buffer.concat([key.seed, key.publicKey]))
 }
 
-function listenError(cause: unknown, listen: readonly string[]): BootswarmError {
-  const addresses = listen.join(', ')
-  const inUse = [cause, (cause as { cause?: unknown }).cause, ...errorsOf(cause)].some(
-    error => systemErrorCode(error) === 'EADDRINUSE' || String(error).includes('EADDRINUSE')
-  )
-  if (inUse) {
-    return new BootswarmError(
-      'ERR_ADDRESS_IN_USE',
-      `cannot listen on ${addresses}: another process does; stop it or choose another --listen`,
-      { cause }
-    )
+/** By what libp2p's error or one within it says; it puts the reasons into a text, with their stacks. */
+const listenReasons = [
+  {
+    sign: 'EADDRINUSE',
+    code: 'ERR_ADDRESS_IN_USE',
+    why: 'another process does; stop it or choose another --listen'
+  },
+  { sign: 'EADDRNOTAVAIL', code: 'ERR_ADDRESS_INVALID', why: 'this host has no such address' },
+  { sign: 'EACCES', code: 'ERR_ADDRESS_INVALID', why: 'this user may not use that port' },
+  {
+    sign: 'UnsupportedListenAddress',
+    code: 'ERR_ADDRESS_INVALID',
+    why: 'only TCP can be listened on, such as /ip4/0.0.0.0/tcp/4910'
   }
-  return new BootswarmError(
-    'ERR_ADDRESS_INVALID',
-    `cannot listen on ${addresses}: ${whyNot(cause)}`,
-    { cause }
+] as const
+
+function listenError(cause: unknown, listen: readonly string[]): BootswarmError {
+  const causes = [cause, (cause as { cause?: unknown }).cause, ...errorsOf(cause)]
+  const known = listenReasons.find(({ sign }) =>
+    causes.some(error => systemErrorCode(error) === sign || String(error).includes(sign))
   )
+  const why = known?.why ?? firstLine(cause instanceof Error ? cause.message : String(cause))
+  const message = `cannot listen on ${listen.join(', ')}: ${why}`
+  return new BootswarmError(known?.code ?? 'ERR_ADDRESS_INVALID', message, { cause })
 }
 
-/** libp2p puts the reasons into the text of its error, with their stacks. */
-function whyNot(cause: unknown): string {
-  const text = cause instanceof Error ? cause.message : String(cause)
-  if (text.includes('EADDRNOTAVAIL')) return 'this host has no such address'
-  if (text.includes('EACCES')) return 'this user may not use that port'
-  if (text.includes('UnsupportedListenAddress')) {
-    return 'only TCP can be listened on, such as /ip4/0.0.0.0/tcp/4910'
-  }
+function firstLine(text: string): string {
   return text.split('\n', 1)[0] ?? text
 }
 

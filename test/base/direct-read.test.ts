@@ -72,6 +72,7 @@ test('a socket that pauses is not read, and is read on when it resumes', async t
   }
   t.is(bytes, total)
 })
+
 test('bytes are read to where they are wanted, as long as they are', async t => {
   const server = net.createServer()
   const accepted = once(server, 'connection') as Promise<[net.Socket]>

@@ -1,7 +1,7 @@
 import test from 'ava'
 import fc from 'fast-check'
 import { patterned } from '../conformance/block-device.ts'
-import { memoryDevice } from '../helpers/memory-device.ts'
+import { memoryDevice, type MemoryDevice } from '../helpers/memory-device.ts'
 import {
   clientFlagBytes,
   DISC,
@@ -186,23 +186,29 @@ test('DISC: what was asked before is done, then the server closes', async t => {
   t.is(device.flushes, 0)
 })
 
+/** Holds up whatever the device is asked for until it is opened, and counts it. */
+function gateOf(device: MemoryDevice) {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const gate = { arrived: 0, open: resolve }
+  device.hooks = {
+    before: () => {
+      gate.arrived++
+      return promise
+    }
+  }
+  return gate
+}
+
 test('a write whose client vanishes still reaches the device', async t => {
   const device = memoryDevice(4096)
   const server = await testServer(t, { exports: exportOf(device) })
-  const gate = Promise.withResolvers<void>()
-  let writes = 0
-  device.hooks = {
-    before: () => {
-      writes++
-      return gate.promise
-    }
-  }
+  const gate = gateOf(device)
   const client = await transmitter(t, server.address)
   client.request({ command: WRITE, payload: Buffer.alloc(512, 3) })
-  await until(() => writes === 1)
+  await until(() => gate.arrived === 1)
   client.socket.destroy()
   await until(() => server.connections() === 0)
-  gate.resolve()
+  gate.open()
   await until(() => device.bytes[511] === 3)
   t.pass()
 })
@@ -210,20 +216,13 @@ test('a write whose client vanishes still reaches the device', async t => {
 test('what a write brought lasts until the device has taken it, whatever comes behind it', async t => {
   const device = memoryDevice(8192)
   const server = await testServer(t, { exports: exportOf(device) })
-  const gate = Promise.withResolvers<void>()
-  let writes = 0
-  device.hooks = {
-    before: () => {
-      writes++
-      return gate.promise
-    }
-  }
+  const gate = gateOf(device)
   const client = await transmitter(t, server.address)
   for (const at of [0, 1]) {
     client.request({ command: WRITE, offset: at * 4096, payload: Buffer.alloc(4096, 3 + at) })
-    await until(() => writes === at + 1)
+    await until(() => gate.arrived === at + 1)
   }
-  gate.resolve()
+  gate.open()
   for (let count = 0; count < 2; count++) t.is((await client.reply()).error, 0)
   t.true(Buffer.concat([Buffer.alloc(4096, 3), Buffer.alloc(4096, 4)]).equals(device.bytes))
 })
