@@ -44,8 +44,6 @@ export class Link {
   certificate: Certificate | undefined
   /** Where the peer is, the same for all of one rack or subnet (place.ts); set with the certificate. */
   place = ''
-  /** The peer understands lists; set with the certificate. */
-  takesLists = false
   #outbox = new Outbox()
   #isOutboxDue = false
   #heardAt = systemClock.now()
@@ -114,6 +112,11 @@ export class Link {
     this.#wakeLater()
   }
 
+  /** The peer understands lists; set with the certificate. */
+  set takesLists(takesLists: boolean) {
+    this.#outbox.takesLists = takesLists
+  }
+
   get writable(): boolean {
     return this.#writable && !this.#closed
   }
@@ -124,10 +127,6 @@ export class Link {
 
   /** Control messages do not wait for segments; a peer that reads neither is cut off. */
   send(message: Message): void {
-    if (!this.takesLists) {
-      this.#writeMessage(message)
-      return
-    }
     for (const due of this.#outbox.put(message)) this.#writeMessage(due)
     if (this.#outbox.isEmpty || this.#isOutboxDue) return
     this.#isOutboxDue = true

@@ -8,6 +8,8 @@ type Listed = Want | Answer
  * message, and so do answers. Nothing waits longer than the turn, and nothing changes its order.
  */
 export class Outbox {
+  /** Whether the peer understands lists; until it says so, all leaves as it is. */
+  takesLists = false
   #kind: ListMessage['type'] | undefined
   #held: Listed[] = []
 
@@ -17,12 +19,12 @@ export class Outbox {
 
   /** Gives what is to be written now. */
   put(message: Message): readonly WireMessage[] {
-    const kind = kindOf(message)
+    const kind = this.takesLists ? kindOf(message) : undefined
     if (kind !== undefined && kind === this.#kind && this.#held.length < limits.listMessagesMax) {
       this.#held.push(message as Listed)
       return []
     }
-    const before = this.take()
+    const before = this.#leave()
     this.#kind = kind
     if (kind !== undefined) this.#held = [message as Listed]
     return [...(before === undefined ? [] : [before]), ...(kind === undefined ? [message] : [])]
@@ -30,6 +32,10 @@ export class Outbox {
 
   /** What is still to be written at the end of the turn. */
   take(): WireMessage | undefined {
+    return this.#leave()
+  }
+
+  #leave(): WireMessage | undefined {
     const held = this.#held
     const kind = this.#kind
     const [first] = held
@@ -50,15 +56,8 @@ export function messagesIn(message: WireMessage): readonly Message[] {
 }
 
 function kindOf(message: Message): ListMessage['type'] | undefined {
-  switch (message.type) {
-    case 'want':
-      return 'wants'
-    case 'accept':
-    case 'refuse':
-      return 'answers'
-    case 'redirect':
-      return message.to.length === 1 ? 'answers' : undefined
-    default:
-      return undefined
-  }
+  const { type } = message
+  if (type === 'want') return 'wants'
+  const isAnswer = type === 'accept' || type === 'refuse'
+  return isAnswer || (type === 'redirect' && message.to.length === 1) ? 'answers' : undefined
 }

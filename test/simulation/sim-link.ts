@@ -39,6 +39,7 @@ export class SimLink {
 
   constructor(network: Network, owner: SimNode, peer: SimNode) {
     this.#network = network
+    this.#outbox.takesLists = true
     this.owner = owner
     this.peerId = peer.id
     this.certificate = { role: peer.role, name: peer.id }

@@ -15,8 +15,14 @@ const want = (request: number): Message => ({
 })
 const accept = (request: number): Message => ({ type: 'accept', request, waiting: false })
 
+function outboxOfLists(): Outbox {
+  const outbox = new Outbox()
+  outbox.takesLists = true
+  return outbox
+}
+
 /** All that leaves when these are said in one turn. */
-function turn(messages: readonly Message[], outbox = new Outbox()): WireMessage[] {
+function turn(messages: readonly Message[], outbox = outboxOfLists()): WireMessage[] {
   const out = messages.flatMap(message => outbox.put(message))
   const rest = outbox.take()
   return rest === undefined ? out : [...out, rest]
@@ -26,7 +32,7 @@ test('whatever is said leaves in its order, in lists that are no longer than the
   const anyTurn = fc.array(anyMessage.map(messagesIn), { maxLength: 20 }).map(lists => lists.flat())
   fc.assert(
     fc.property(fc.array(anyTurn, { maxLength: 5 }), turns => {
-      const outbox = new Outbox()
+      const outbox = outboxOfLists()
       for (const messages of turns) {
         const out = turn(messages, outbox)
         t.deepEqual(out.flatMap(messagesIn), messages)
@@ -52,7 +58,7 @@ test('wants that follow one another are one message, and so are answers', t => {
 })
 
 test('what stands alone, or in another turn, is what it is', t => {
-  const outbox = new Outbox()
+  const outbox = outboxOfLists()
   t.deepEqual(turn([want(1)], outbox), [want(1)])
   t.deepEqual(turn([want(2), accept(3)], outbox), [want(2), accept(3)])
   const cancel = { type: 'cancel', request: 4 } as const
@@ -77,4 +83,9 @@ test('a redirect that does not name one peer stands alone', t => {
       ['accept', 'redirect']
     ]
   )
+})
+
+test('as long as the peer has not said that it takes lists, nothing is joined', t => {
+  const said = [want(1), want(2), accept(7)]
+  t.deepEqual(turn(said, new Outbox()), said)
 })
