@@ -66,8 +66,7 @@ export class Fetching {
       fallbackMs,
       isForeseen,
       keyOf,
-      rack,
-      self
+      rack
     })
     this.#mechanisms = mechanisms
     this.#wants = wants
