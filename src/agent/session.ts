@@ -251,6 +251,7 @@ export class Session implements PeeringSession {
     return this.frames.load(id)
   }
 
+  /** Several seeds share the chunks: each is told who the others are; who is told nothing is alone. */
   #tellSeeds(): void {
     const { imageId } = this.#init.items.manifest.root
     const seeds = [...this.#seeds].map(link => link.peerId).slice(0, limits.addressesPerPeerMax)

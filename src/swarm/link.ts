@@ -228,15 +228,23 @@ export class Link {
     this.#heardAt = systemClock.now()
     try {
       for (const whole of this.#reader.push(bytes)) {
-        for (const message of messagesIn(whole)) {
-          this.#handlers?.onMessage(message)
-          if (this.#closed) return
-        }
+        this.#hear(whole)
+        if (this.#closed) return
       }
     } catch (cause) {
       this.close(cause instanceof Error ? cause : new Error(String(cause)))
     }
     this.#acknowledge(bytes.length)
+  }
+
+  #hear(whole: WireMessage): void {
+    if (whole.type !== 'wants' && whole.type !== 'answers') {
+      this.#handlers?.onMessage(whole)
+      return
+    }
+    for (const message of messagesIn(whole)) {
+      if (!this.#closed) this.#handlers?.onMessage(message)
+    }
   }
 
   #finish(error: Error | undefined): void {

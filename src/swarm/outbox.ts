@@ -27,7 +27,8 @@ export class Outbox {
     const before = this.#leave()
     this.#kind = kind
     if (kind !== undefined) this.#held = [message as Listed]
-    return [...(before === undefined ? [] : [before]), ...(kind === undefined ? [message] : [])]
+    const now = kind === undefined ? [message] : []
+    return before === undefined ? now : [before, ...now]
   }
 
   /** What is still to be written at the end of the turn. */
