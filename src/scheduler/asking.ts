@@ -304,6 +304,11 @@ export class Asking {
     return this.#mechanisms.hedging && this.#paces.isSlow(peer, this.#downlink.bytesPerMs)
   }
 
+  /** It was asked of one that turned out to be slow since, and has not begun to come. */
+  #isSoughtInVain({ peer, received, class: requestClass }: Request): boolean {
+    return received === 0 && requestClass !== 'background' && this.#isSlow(peer)
+  }
+
   /** What somebody waits for and is later than usual is asked of a second peer. */
   hedge(now: number): FetchAction[] {
     if (!this.#mechanisms.hedging) return []
@@ -326,7 +331,9 @@ export class Asking {
         drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
         frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
       }
-      const stall = stallOf(request, state, now, patience)
+      const stall = this.#isSoughtInVain(request)
+        ? 'late'
+        : stallOf(request, state, now, patience)
       if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
       const other = this.choice.otherThan(peer, item, now)
