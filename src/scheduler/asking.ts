@@ -329,11 +329,10 @@ export class Asking {
       const patience = {
         lateMs: this.#patienceMs(request),
         drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
-        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
+        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0,
+        isElsewhere: this.#have.holderCount(item) > this.choice.seedsWithAll()
       }
-      const stall = this.#isSoughtInVain(request)
-        ? 'late'
-        : stallOf(request, state, now, patience)
+      const stall = this.#isSoughtInVain(request) ? 'late' : stallOf(request, state, now, patience)
       if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
       const other = this.choice.otherThan(peer, item, now)

@@ -62,6 +62,27 @@ test('what was asked of a peer that turns out to be slow is asked of another bef
   )
 })
 
+test('who waits in a long chain waits less long once another has the chunk', t => {
+  const waitsMs = (isElsewhere: boolean): number => {
+    const fetcher = new Fetcher(4)
+    fetcher.join('seed')
+    for (const peer of ['a', 'b']) fetcher.apply({ type: 'peer', peer, role: 'agent' })
+    fetcher.apply({ type: 'foreseen', items: [0] })
+    fetcher.apply({ type: 'want', items: [0], class: 'prefetch' })
+    fetcher.apply({ type: 'redirected', peer: 'seed', item: 0, to: ['a'] })
+    fetcher.apply({ type: 'accepted', peer: 'a', item: 0, waiting: true })
+    if (isElsewhere) fetcher.apply({ type: 'has', peer: 'b', items: [0] })
+    while (fetcher.out.get(0) === 'a' && fetcher.now < 1_000_000) {
+      fetcher.now += 100
+      fetcher.apply({ type: 'heard', peer: 'a' })
+      fetcher.apply({ type: 'tick' })
+    }
+    t.is(fetcher.out.get(0), isElsewhere ? 'b' : 'seed')
+    return fetcher.now
+  }
+  t.true(waitsMs(true) < waitsMs(false) / 2)
+})
+
 test('a peer that was banned is left at once, and no redirect leads to it', t => {
   const fetcher = new Fetcher(4)
   fetcher.apply({ type: 'peer', peer: 'liar', role: 'agent' })
