@@ -1,0 +1,32 @@
+// @ts-check
+// In an agent archive it starts the program that lies beside it under its own name: NAME.code, with what V8 had made
+// of it in NAME.cache. V8 looks whether that is its own work of the same code, and else does it again. Node's own
+// compile cache is not used: it is of no use to a processor that can do more or less than the one that made it.
+const fs = require('node:fs')
+const vm = require('node:vm')
+
+const name = __filename.replace(/\.cjs$/, '')
+const filename = `${name}.code`
+const cacheFile = `${name}.cache`
+
+/** Most of a program's modules of Node are needed by some command only, or late. @param {string} wanted */
+function load(wanted) {
+  const found = process.getBuiltinModule(wanted)
+  return found ?? require(wanted)
+}
+
+const cachedData = fs.existsSync(cacheFile) ? fs.readFileSync(cacheFile) : undefined
+// It is ASCII.
+const script = new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData })
+// Where the archive is made (src/netboot/code-cache.ts), and by a test that asks whether it is used.
+const { BOOTSWARM_CODE_CACHE: wanted } = process.env
+if (wanted === 'show') process.stderr.write(`code cache rejected: ${script.cachedDataRejected}\n`)
+else if (wanted !== undefined) {
+  process.on('exit', () => fs.writeFileSync(wanted, script.createCachedData()))
+}
+script.runInThisContext()(
+  load,
+  module,
+  module.exports,
+  require('node:url').pathToFileURL(__filename).href
+)
