@@ -38,7 +38,7 @@ try {
     const turn = round % all.length
     for (const contender of [...all.slice(turn), ...all.slice(0, turn)]) {
       const boot = await contender.boot()
-      lab.note(`${boot.contender}: ${boot.loginSeconds.toFixed(1)} s`)
+      lab.note(`${boot.contender}: ${JSON.stringify(boot)}`)
       boots.push(boot)
     }
   }
