@@ -10,8 +10,9 @@ import {
   systemClock
 } from '../base/index.ts'
 import { nbdDeviceIndex, type NbdTls } from '../nbd/index.ts'
-import { createLogger } from '../observe/index.ts'
+import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { isCertifiable } from '../swarm/index.ts'
+import { compileLater } from './compiling.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { checkedLocation } from './location.ts'
 import {
@@ -27,6 +28,8 @@ import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
+
+type Received = Extract<AgentEvent, { event: 'progress' }>
 
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
@@ -115,6 +118,7 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   if (options.carriesRoot === true) staysUntilPowerOff('agent')
+  const compile = options.carriesRoot === true ? compileLater(limits.bootMsUsual) : () => {}
   const isUntilComplete = untilOf(options.until)
   const writes = writesOf(options.writes)
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
@@ -145,7 +149,10 @@ async function run(options: AgentCommand): Promise<void> {
     readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
-    onEvent: say
+    onEvent: event => {
+      if (event.event === 'progress' && hasMuch(event)) compile()
+      say(event)
+    }
   })
   let isComplete = false
   void agent.completed.promise.then(() => (isComplete = true))
@@ -169,6 +176,11 @@ async function run(options: AgentCommand): Promise<void> {
       `the agent was told to stop before ${options.disk} was complete; run it again to go on`
     )
   }
+}
+
+/** What was received is more than a boot reads. */
+function hasMuch({ bytesFromSeed, bytesFromPeers }: Received): boolean {
+  return bytesFromSeed + bytesFromPeers >= limits.bootBytesUsual
 }
 
 /** A seed signs no other name; here the option can be named. */
