@@ -95,7 +95,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
-    const { insecure, nbdTls: tls } = options
+    const { insecure, nbdTls: tls, bootCache, device, logger } = options
     // Before anybody waits for a seed, and before a target disk is made.
     await checkNbdAddress({ address: this.#nbdAddress, insecure, tls })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
@@ -109,13 +109,10 @@ export class Agent {
     await this.#keepIdentity()
     const { address } = (this.#nbd = await this.#serve(image))
     await this.#listenToMachine()
-    const { bootCache, device, logger } = options
     this.#emit(this.#readyEvent(image, address))
     if (device !== undefined) this.#background(this.#showDevice(device, address))
-    if (bootCache !== undefined) {
-      this.#bootFiles = new BootFiles({ ...bootCache, logger })
-      this.#background(this.#bootFiles.started)
-    }
+    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger })
+    if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.started)
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
 

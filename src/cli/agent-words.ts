@@ -1,5 +1,5 @@
 import type { AgentEvent } from '../observe/index.ts'
-import { sayOfDevice } from './device-news.ts'
+import { isOfDevice, sayOfDevice } from './device-news.ts'
 import { formatBytes } from './formats.ts'
 import { unreachableText } from './location.ts'
 import { printLine, printNote } from './output.ts'
@@ -13,6 +13,7 @@ export function sayToPeople(): (event: AgentEvent) => void {
   let scan: Progress | undefined
   return event => {
     if (event.event !== 'progress') progress?.end()
+    if (isOfDevice(event)) return sayOfDevice(event)
     switch (event.event) {
       case 'ready':
         size = event.size
@@ -57,10 +58,8 @@ export function sayToPeople(): (event: AgentEvent) => void {
         printLine(presentText(event))
         return
       case 'handed-over':
-        printLine('the machine has its disk: the NBD socket is closed')
-        return
       case 'unshared':
-        printLine(`the disk is complete and no longer shared with peers, as --share asked`)
+        printLine(leftText(event.event))
         return
       case 'complete':
         isComplete = true
@@ -69,11 +68,6 @@ export function sayToPeople(): (event: AgentEvent) => void {
       case 'foreseen':
         printNote(`${event.chunks} chunks that ${event.reports} boots read come first`)
         return
-      case 'attached':
-      case 'lost':
-      case 'reconnected':
-        sayOfDevice(event)
-        return
       case 'booted':
       case 'stopped':
       case 'error':
@@ -81,6 +75,12 @@ export function sayToPeople(): (event: AgentEvent) => void {
         return
     }
   }
+}
+
+function leftText(event: 'handed-over' | 'unshared'): string {
+  return event === 'handed-over'
+    ? 'the machine has its disk: the NBD socket is closed'
+    : 'the disk is complete and no longer shared with peers, as --share asked'
 }
 
 function roomText(event: 'full' | 'room'): string {

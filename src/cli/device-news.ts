@@ -1,6 +1,11 @@
-import type { DeviceEvent } from '../observe/index.ts'
+import type { AgentEvent, DeviceEvent } from '../observe/index.ts'
 import { formatBytes } from './formats.ts'
 import { printLine, printNote } from './output.ts'
+
+/** Whether what an agent says is of its device. */
+export function isOfDevice(event: AgentEvent): event is DeviceEvent {
+  return ['attached', 'lost', 'reconnected'].includes(event.event)
+}
 
 /** To people: what becomes of a device of this machine that an agent serves. */
 export function sayOfDevice(event: DeviceEvent): void {

@@ -3,21 +3,22 @@
 // of it in NAME.cache. V8 looks whether that is its own work of the same code, and else does it again. Node's own
 // compile cache is not used: it is of no use to a processor that can do more or less than the one that made it.
 const fs = require('node:fs')
+const path = require('node:path')
 const vm = require('node:vm')
 
 const name = __filename.replace(/\.cjs$/, '')
-const filename = `${name}.code`
+const codeFile = `${name}.code`
 const cacheFile = `${name}.cache`
 
-/** Most of a program's modules of Node are needed by some command only, or late. @param {string} wanted */
+/** A module of Node, or the library that lies here. @param {string} wanted */
 function load(wanted) {
-  const found = process.getBuiltinModule(wanted)
-  return found ?? require(wanted)
+  return process.getBuiltinModule(wanted) ?? require(wanted)
 }
 
 const cachedData = fs.existsSync(cacheFile) ? fs.readFileSync(cacheFile) : undefined
-// It is ASCII.
-const script = new vm.Script(fs.readFileSync(filename, 'latin1'), { filename, cachedData })
+// The code is ASCII. V8 keeps the name in its work, which is to be the same wherever it is done.
+const options = { filename: path.basename(codeFile), cachedData }
+const script = new vm.Script(fs.readFileSync(codeFile, 'latin1'), options)
 // Where the archive is made (src/netboot/code-cache.ts), and by a test that asks whether it is used.
 const { BOOTSWARM_CODE_CACHE: wanted } = process.env
 if (wanted === 'show') process.stderr.write(`code cache rejected: ${script.cachedDataRejected}\n`)
