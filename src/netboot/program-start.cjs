@@ -16,8 +16,10 @@ function load(wanted) {
 }
 
 const cachedData = fs.existsSync(cacheFile) ? fs.readFileSync(cacheFile) : undefined
-// The code is ASCII. V8 keeps the name in its work, which is to be the same wherever it is done.
-const options = { filename: path.basename(codeFile), cachedData }
+// The code is ASCII. V8 keeps the name in its work, which is to be the same wherever it is done; as a piece of the path
+// it would keep the path.
+const filename = Buffer.from(path.basename(codeFile)).toString()
+const options = { filename, cachedData }
 const script = new vm.Script(fs.readFileSync(codeFile, 'latin1'), options)
 // Where the archive is made (src/netboot/code-cache.ts), and by a test that asks whether it is used.
 const { BOOTSWARM_CODE_CACHE: wanted } = process.env
