@@ -95,7 +95,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
-    const { insecure, nbdTls: tls, bootCache, device, logger } = options
+    const { insecure, nbdTls: tls, bootCache, device, logger, processor } = options
     // Before anybody waits for a seed, and before a target disk is made.
     await checkNbdAddress({ address: this.#nbdAddress, insecure, tls })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
@@ -111,7 +111,7 @@ export class Agent {
     await this.#listenToMachine()
     this.#emit(this.#readyEvent(image, address))
     if (device !== undefined) this.#background(this.#showDevice(device, address))
-    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger })
+    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger }, processor)
     if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.started)
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
