@@ -55,7 +55,7 @@ start_agent() {
       explain_agent
       return 1
     fi
-    sleep 0.1
+    sleep 0.3
   done
 }
 

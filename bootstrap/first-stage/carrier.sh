@@ -1,5 +1,5 @@
 #!/bin/sh
-# Starts the agent and what attaches it, starts them again when they end, and hands the disk over when it is complete.
+# Starts the agent, starts it again when it ends, and hands the disk over when it is complete.
 # It lives in memory, in a root of its own at /run/bootswarm, from before there is a root until power-off.
 set -u
 
@@ -17,7 +17,8 @@ writes=$(read_state writes)
 keep_agent() {
   while :; do
     set -- --ticket "$(read_state ticket)" --image "$(read_state image)" --disk "$disk" --name "$(read_state name)"
-    set -- "$@" --nbd unix:/run/bootswarm/nbd --control unix:/run/bootswarm/control --writes "$writes"
+    set -- "$@" --nbd unix:/run/bootswarm/nbd --device /dev/nbd0
+    set -- "$@" --control unix:/run/bootswarm/control --writes "$writes"
     if [ -d /netboot ]; then set -- "$@" --netboot-cache /netboot; fi
     if [ "$(read_state consent)" = wipe ] && [ ! -e /state/said-ready ]; then set -- "$@" --force; fi
     /bin/bootswarm agent "$@" --carries-root --json >/state/agent.events &
@@ -51,12 +52,8 @@ hear_agent() {
           : >/state/said-attached
         fi
         ;;
-      '{"event":"ready"'*)
-        : >/state/said-ready
-        if [ ! -e /state/attach.pid ]; then
-          start_aside keeper-of-attach keep_attached
-        fi
-        ;;
+      '{"event":"ready"'*) : >/state/said-ready ;;
+      '{"event":"attached"'*) : >/state/said-attached ;;
       '{"event":"progress"'*) echo "$line" >/state/progress ;;
       '{"event":"unreachable"'*) tell_console 'no seed answers; still trying. Is it up, and is the cable in?' ;;
       '{"event":"starved"'*)
@@ -75,27 +72,12 @@ hear_agent() {
   done
 }
 
-keep_attached() {
-  until [ -e /state/handed-over ]; do
-    /bin/bootswarm attach --nbd unix:/run/bootswarm/nbd --device /dev/nbd0 --carries-root --json >/state/attach.events &
-    echo $! >/state/attach.pid
-    while read -r line; do
-      case $line in
-        '{"event":"attached"'*) : >/state/said-attached ;;
-        '{"event":"error"'*) [ -e /state/said-attached ] || echo "$line" >/state/error ;;
-      esac
-    done </state/attach.events
-    sleep "$restart_seconds"
-  done
-}
-
 # Until it has worked. Afterwards nothing holds the NBD device any more.
 hand_over() {
   until [ -e /state/handed-over ]; do
     if [ -e /state/said-attached ] &&
-      /bin/node /lib/hand-over.mjs --control unix:/run/bootswarm/control --disk "$disk" --name bootswarm; then
+      /bin/node /lib/hand-over.cjs --control unix:/run/bootswarm/control --disk "$disk" --name bootswarm; then
       : >/state/handed-over
-      kill "$(read_state attach.pid)"
       tell_console 'this machine uses its own disk from now on and needs nobody'
       return
     fi
@@ -116,7 +98,7 @@ keep_log_short() {
 
 # Those first who would start others again.
 end() {
-  for program in keeper-of-log keeper-of-agent keeper-of-attach hand-over attach agent; do
+  for program in keeper-of-log keeper-of-agent hand-over agent; do
     [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")" 2>/dev/null
   done
   exit 0
@@ -124,7 +106,7 @@ end() {
 trap end TERM INT
 
 rm -f /state/*.pid /state/*.events
-mkfifo /state/agent.events /state/attach.events
+mkfifo /state/agent.events
 keep_log_short &
 echo $! >/state/keeper-of-log.pid
 keep_agent &

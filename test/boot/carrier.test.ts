@@ -27,10 +27,10 @@ const bootswarm = `#!/bin/sh
 case $1 in
   agent)
     echo '{"event":"ready","size":4096}'
+    echo '{"event":"attached","device":"/dev/nbd0","size":4096}'
     until [ -e /state/go ]; do sleep 0.1; done
     echo '{"event":"complete"}'
     ;;
-  attach) echo '{"event":"attached"}' ;;
 esac
 exec sleep 1000
 `
@@ -130,8 +130,8 @@ test('after a hand-over a shutdown finds nothing of the carrier to wait for', as
   await until('attached', async () => (await home.state('said-attached')) !== undefined)
   await home.write('go')
   await until('handed over', async () => (await home.log()).includes('needs nobody'))
-  const aside = [await home.pid('hand-over'), await home.pid('keeper-of-attach')]
-  for (const pid of aside) await until(`the end of ${pid}`, () => hasEnded(pid))
+  const aside = await home.pid('hand-over')
+  await until(`the end of ${aside}`, () => hasEnded(aside))
   const all = await processes()
   const ours = all.filter(({ name }) => name.startsWith('@bootswarm/sh'))
   t.true(ours.length > 0)
@@ -147,7 +147,7 @@ test('the carrier starts an agent again that has ended, and takes all with it wh
   const first = await home.pid('agent')
   process.kill(first, 'SIGKILL')
   await until('another agent', async () => ![0, first].includes(await home.pid('agent')))
-  const programs = ['agent', 'attach', 'keeper-of-agent', 'keeper-of-attach', 'keeper-of-log']
+  const programs = ['agent', 'keeper-of-agent', 'keeper-of-log']
   const pids = await Promise.all(programs.map(name => home.pid(name)))
   t.is(await home.stop(), 0)
   for (const pid of pids) await until(`the end of ${pid}`, () => hasEnded(pid))
