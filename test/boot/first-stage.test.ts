@@ -60,6 +60,9 @@ for (const [words, complaint] of [
   ['bootswarm.image=a', 'there is no bootswarm.ticket='],
   ['bootswarm.ticket=T', 'there is no bootswarm.image='],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.writes=no', 'is neither keep nor discard'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=1000', 'overlay=1000 is no size'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=1x0M', 'overlay=1x0M is no size'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=0G', 'overlay=0G is no size'],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.consent=yes', 'is not wipe'],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.patience=1m', 'is no number of seconds']
 ] as const) {
@@ -85,6 +88,19 @@ test("root= names a part of the image, whatever the machine's own disk is called
   for (const [named, device] of cases) {
     t.is(await inShell(['root'], `place_in_image ${named}`), `${device}\n`)
   }
+})
+
+test('what a machine writes and does not keep has half of the memory that is free, or as much as was said', async t => {
+  const kib = async (words: string): Promise<number> => {
+    const file = await cmdline(t, `bootswarm.ticket=T bootswarm.image=a ${words}`)
+    const lines = `cmdline=${file}; read_arguments; check_arguments && overlay_kib`
+    return Number(await inShell(['arguments', 'root'], lines))
+  }
+  t.is(await kib('bootswarm.overlay=512M'), 512 * 1024)
+  t.is(await kib('bootswarm.overlay=3G'), 3 * 1024 * 1024)
+  const all = Number(await inShell(['root'], 'memory_kib MemTotal'))
+  const half = await kib('')
+  t.true(half > 0 && half < all / 2, `${half} of ${all}`)
 })
 
 test('what asks DHCP for an address in the root is to be the same client as before, the rest as it was', async t => {
