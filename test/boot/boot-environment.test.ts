@@ -1,6 +1,6 @@
 import test from 'ava'
-import { run, sameAddresses } from './processes.ts'
-import { Lab } from './lab/lab.ts'
+import { run } from './processes.ts'
+import { Lab, ownDiskArguments } from './lab/lab.ts'
 import { refuseAll } from './lab/refusals.ts'
 
 // Power on a bare machine, get a login prompt, keep the disk: the whole way, with nothing on the machine
@@ -64,10 +64,9 @@ test('a bare machine boots from the network, goes on after a power cut, keeps it
 
   // Its own kernel is loaded by QEMU here; that a boot loader does it is for the image with GRUB to show.
   const { kernel, initrd } = lab.image
-  const args = `root=UUID=0c2d3d9e-7f0a-4b55-9a53-6a1d6b1f0c12 ro console=ttyS0 bootswarm.console=root ${sameAddresses}`
   const again = await lab.startMachine({
     drive: `file=${file},format=raw`,
-    kernel: { file: kernel, initrd, arguments: args }
+    kernel: { file: kernel, initrd, arguments: ownDiskArguments }
   })
   await again.shows('debian login: ')
   lab.note('login prompt without a network')

@@ -1,8 +1,9 @@
 import { stat } from 'node:fs/promises'
 import test from 'ava'
 import { run } from './processes.ts'
-import { Lab } from './lab/lab.ts'
+import { Lab, ownDiskArguments } from './lab/lab.ts'
 import type { Machine } from './lab/machine.ts'
+import type { LabNetwork } from './lab/network.ts'
 
 // A classroom: whatever a machine writes is gone with its next start, while its disk fills and is handed over below.
 
@@ -13,17 +14,18 @@ test('a machine whose writes are discarded shows the image at each start, and it
   const lab = await Lab.make(t)
   const disk = await lab.emptyDisk('machine')
   const { size } = await stat(lab.image.disk)
-  const start = async (changed: Readonly<Record<string, string>> = {}): Promise<Machine> => {
-    const { kernel: file, initrd } = lab.image
-    const told = lab.arguments({ 'bootswarm.writes': 'discard', ...changed })
-    const kernel = { file, initrd, arguments: told }
-    const drive = `file=${disk},format=raw`
-    return lab.startMachine({ drive, network: lab.network, kernel })
-  }
+  const { kernel, initrd } = lab.image
+  const start = (told: string, network?: LabNetwork): Promise<Machine> =>
+    lab.startMachine({
+      drive: `file=${disk},format=raw`,
+      kernel: { file: kernel, initrd, arguments: told },
+      network
+    })
+  const discard = { 'bootswarm.writes': 'discard' }
   const isTheImage = (): Promise<unknown> =>
     t.notThrowsAsync(run('cmp', ['--bytes', String(size), lab.image.disk, disk]))
 
-  const first = await start()
+  const first = await start(lab.arguments(discard), lab.network)
   await first.shows('what this machine writes goes to memory, ')
   await first.shows('debian login: ')
   lab.note('login prompt')
@@ -47,8 +49,20 @@ test('a machine whose writes are discarded shows the image at each start, and it
   lab.note('off')
   await isTheImage()
 
+  // From its own disk, without a network: a boot loader tells the kernel nothing of bootswarm.
+  const alone = await start(ownDiskArguments)
+  await alone.shows('what this machine writes is discarded: /dev/vda stays as it is')
+  await alone.shows('debian login: ')
+  lab.note('login prompt without a network')
+  await alone.guest.logIn()
+  await alone.guest.runCommand('! ls /root/written /root/alone', minuteMs)
+  await alone.guest.runCommand('seq 1 40000 > /root/written && sync', minuteMs)
+  t.is(await alone.guest.powerOff(2 * minuteMs), 0)
+  await isTheImage()
+
   // Little room this time, to see what a machine says that has written too much.
-  const second = await start({ 'bootswarm.overlay': '192M' })
+  const little = lab.arguments({ ...discard, 'bootswarm.overlay': '192M' })
+  const second = await start(little, lab.network)
   await second.shows('what this machine writes goes to memory, 192 MiB at most')
   await second.shows('debian login: ')
   lab.note('login prompt')
