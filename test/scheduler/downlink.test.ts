@@ -6,7 +6,7 @@ const frame = 64 * 1024
 /** A line that brings a frame in so many ms. */
 function lineOf(frameMs: number): Downlink {
   const line = new Downlink()
-  for (let n = 0; n < 100; n += 1) line.moved(frame, n * frameMs)
+  for (let n = 0; n < 300; n += 1) line.moved(frame, n * frameMs)
   return line
 }
 
