@@ -3,7 +3,7 @@
 # It lives in memory, in a root of its own at /run/bootswarm, from before there is a root until power-off.
 set -u
 
-export PATH=/bin
+export PATH=/bin:/usr/bin:/usr/sbin
 restart_seconds=2
 log_bytes_max=262144
 
@@ -12,6 +12,8 @@ tell_console() { echo "<3>bootswarm: $*" >/dev/kmsg; }
 
 disk=$(read_state disk)
 writes=$(read_state writes)
+# The one linear device: under the root, or the root itself.
+case $writes in discard) linear=bootswarm-image ;; *) linear=bootswarm ;; esac
 
 # Everything that is started here writes its events to a pipe of its own, so that its process id is known.
 keep_agent() {
@@ -62,9 +64,7 @@ hear_agent() {
       '{"event":"fed"'*) tell_console 'this machine goes on: what it waited for is here' ;;
       '{"event":"complete"'*)
         tell_console 'the disk is complete and verified'
-        if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then
-          start_aside hand-over hand_over
-        fi
+        [ -e /state/said-complete ] || start_aside hand-over hand_over
         echo "$line" >/state/said-complete
         ;;
       '{"event":"error"'*) echo "$line" >/state/error ;;
@@ -76,7 +76,7 @@ hear_agent() {
 hand_over() {
   until [ -e /state/handed-over ]; do
     if [ -e /state/said-attached ] &&
-      /bin/node /lib/hand-over.cjs --control unix:/run/bootswarm/control --disk "$disk" --name bootswarm; then
+      /bin/node /lib/hand-over.cjs --control unix:/run/bootswarm/control --disk "$disk" --name "$linear"; then
       : >/state/handed-over
       tell_console 'this machine uses its own disk from now on and needs nobody'
       return
@@ -96,9 +96,31 @@ keep_log_short() {
   done
 }
 
+# Where writes are discarded there is no room for more than a part of the memory. The kernel then ends the whole device.
+watch_overlay() {
+  warned=''
+  while sleep 5; do
+    # START LENGTH snapshot USED/ALL OF-ITS-OWN, in sectors; or START LENGTH snapshot Invalid.
+    # shellcheck disable=SC2046
+    set -- $(dmsetup status bootswarm 2>/dev/null)
+    case ${4:-} in
+      Invalid | Overflow)
+        tell_console 'the memory for what this machine writes is full: it must be started again (bootswarm.overlay= gives more)'
+        return
+        ;;
+      */*)
+        if [ -z "$warned" ] && [ $((${4%/*} * 5)) -gt $((${4#*/} * 4)) ]; then
+          warned=yes
+          tell_console 'four fifths of the memory for what this machine writes are used; when it is full the machine stops working'
+        fi
+        ;;
+    esac
+  done
+}
+
 # Those first who would start others again.
 end() {
-  for program in keeper-of-log keeper-of-agent hand-over agent; do
+  for program in keeper-of-log keeper-of-overlay keeper-of-agent hand-over agent; do
     [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")" 2>/dev/null
   done
   exit 0
@@ -109,6 +131,10 @@ rm -f /state/*.pid /state/*.events
 mkfifo /state/agent.events
 keep_log_short &
 echo $! >/state/keeper-of-log.pid
+if [ "$writes" = discard ]; then
+  watch_overlay &
+  echo $! >/state/keeper-of-overlay.pid
+fi
 keep_agent &
 echo $! >/state/keeper-of-agent.pid
 wait $!

@@ -149,6 +149,8 @@ export const limits = {
   segmentBytes: 16 * KiB,
   /** The same on a quick line, where a larger piece goes by as quickly and costs less (bench-wire.md). */
   segmentBytesMax: 32 * KiB,
+  /** Wants, or answers, that go in one message: as many redirects with the longest addresses fit it. */
+  listMessagesMax: 24,
   /** Requests that one peer may have waiting at us. */
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */

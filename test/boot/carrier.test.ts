@@ -44,7 +44,7 @@ class Home {
     this.#process = process
   }
 
-  static async start(t: ExecutionContext): Promise<Home> {
+  static async start(t: ExecutionContext, writes: 'keep' | 'discard' = 'keep'): Promise<Home> {
     const path = await mkdtemp(join(tmpdir(), 'bootswarm-carrier-'))
     t.teardown(() => rm(path, { recursive: true, force: true }))
     for (const name of ['bin', 'dev', 'lib', 'state']) await mkdir(join(path, name))
@@ -55,7 +55,8 @@ class Home {
     }
     for (const [name, bytes] of [
       ['bootswarm', bootswarm],
-      ['node', '#!/bin/sh\n'],
+      ['node', '#!/bin/sh\necho "$@" >/state/handing-over\n'],
+      ['dmsetup', '#!/bin/sh\ncat /state/device\n'],
       ['launch', launcherFor('x64')],
       ['carrier', await readFile(carrier)]
     ] as const) {
@@ -63,7 +64,7 @@ class Home {
       await chmod(join(path, 'bin', name), 0o755)
     }
     await writeFile(join(path, 'dev/null'), '')
-    const settings = { ticket: 'T', image: 'i', disk: '/dev/vda', writes: 'keep', consent: '' }
+    const settings = { ticket: 'T', image: 'i', disk: '/dev/vda', writes, consent: '' }
     for (const [name, text] of Object.entries({ ...settings, name: 'm' })) {
       await writeFile(join(path, 'state', name), text)
     }
@@ -76,8 +77,8 @@ class Home {
     return readFile(join(this.path, 'state', name), 'utf8').catch(() => undefined)
   }
 
-  async write(name: string): Promise<void> {
-    await writeFile(join(this.path, 'state', name), '')
+  async write(name: string, text = ''): Promise<void> {
+    await writeFile(join(this.path, 'state', name), text)
   }
 
   /** What the kernel's log would show. */
@@ -151,4 +152,18 @@ test('the carrier starts an agent again that has ended, and takes all with it wh
   const pids = await Promise.all(programs.map(name => home.pid(name)))
   t.is(await home.stop(), 0)
   for (const pid of pids) await until(`the end of ${pid}`, () => hasEnded(pid))
+})
+
+test('where writes are discarded the device below is handed over, and the console says how much room is left', async t => {
+  const home = await Home.start(t, 'discard')
+  await until('attached', async () => (await home.state('said-attached')) !== undefined)
+  await home.write('go')
+  await until('handed over', async () => (await home.log()).includes('needs nobody'))
+  t.regex((await home.state('handing-over')) ?? '', / --name bootswarm-image$/m)
+  await home.write('device', '0 8388608 snapshot 79/100 16')
+  t.false((await home.log()).includes('four fifths'))
+  await home.write('device', '0 8388608 snapshot 81/100 16')
+  await until('a warning', async () => (await home.log()).includes('four fifths'))
+  await home.write('device', '0 8388608 snapshot Invalid')
+  await until('what to do', async () => (await home.log()).includes('is full: it must be started'))
 })
