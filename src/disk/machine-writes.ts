@@ -6,8 +6,6 @@ import type { ChunkWriter } from './chunk-writer.ts'
 import { masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
-import type { UnderWay } from './under-way.ts'
-import type { Written } from './write-thread.ts'
 
 export interface MachineWritesParts {
   readonly states: ChunkStates
@@ -15,7 +13,6 @@ export interface MachineWritesParts {
   readonly writer: ChunkWriter
   readonly target: Storage
   readonly io: MachineIo
-  readonly underWay: UnderWay
 }
 
 /** What the machine changes: any range, cut into what is its own already and what is not. */
@@ -32,19 +29,13 @@ export class MachineWrites {
     return wait === undefined ? this.#writeFree(range, data) : this.#writeLater(wait, range, data)
   }
 
-  /** Without a promise, and only what is the machine's own already and may change at any time. */
-  writeSoon(range: ByteRange, data: Uint8Array, written: Written): boolean {
-    const { recorder, target, io, underWay } = this.#parts
-    if (target.writeSoon === undefined || !recorder.isSettled(blocksOf(range))) return false
-    const start = io.begin()
-    const isTaken = target.writeSoon(range.offset, data, error => {
-      io.end(start)
-      underWay.end()
-      written(error)
-    })
-    if (isTaken) underWay.begin()
-    else io.end(start)
-    return isTaken
+  /** Only what is the machine's own already and may change at any time. */
+  writeNow(range: ByteRange, data: Uint8Array): boolean {
+    const { recorder, target, io } = this.#parts
+    if (target.writeNow === undefined || !recorder.isSettled(blocksOf(range))) return false
+    if (!target.writeNow(range.offset, data)) return false
+    io.touched()
+    return true
   }
 
   async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {

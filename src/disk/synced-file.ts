@@ -1,8 +1,15 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { writeThread } from './write-thread.ts'
 
 const datasync = promisify(fs.fdatasync)
+
+/**
+ * A sync that takes longer is one for libuv's threads: the writing thread, which has no way to fall asleep and be
+ * woken behind it, does nothing else meanwhile.
+ */
+const quickMs = 1
 
 interface Sync {
   readonly landed: number
@@ -18,6 +25,8 @@ export class SyncedFile {
   #covered = 0
   #running: Sync | undefined
   #failure: BootswarmError | undefined
+  /** How long the last sync took. */
+  #tookMs = 0
 
   constructor(fd: number, path: string) {
     this.#fd = fd
@@ -33,6 +42,21 @@ export class SyncedFile {
     this.#landed++
   }
 
+  /**
+   * Takes a copy of data that is written soon: a sync that begins later covers it, and fails for ever if it
+   * could not be written. False if it has to be written elsewhere.
+   */
+  writeNow(offset: number, data: Uint8Array): boolean {
+    if (!writeThread.write(this.#fd, offset, data, this.#written, false)) return false
+    this.#landed++
+    return true
+  }
+
+  /** Settles when nothing of what `writeNow` took lies in the range any more; undefined if nothing does now. */
+  whenWritten(offset: number, length: number): Promise<void> | undefined {
+    return writeThread.whenWritten(this.#fd, offset, length)
+  }
+
   /** Whoever asks while nothing has landed since the last one began shares that. */
   sync(): Promise<void> {
     if (this.#running?.landed === this.#landed) return this.#running.done
@@ -44,15 +68,35 @@ export class SyncedFile {
     return done
   }
 
+  readonly #written = (error?: Error): void => {
+    if (error !== undefined) this.#failure ??= diskError(this.#path, 'write', error)
+  }
+
   async #sync(landed: number): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
+    this.#requireWhole()
+    const start = performance.now()
     try {
-      await datasync(this.#fd)
+      await this.#datasync()
       this.#covered = Math.max(this.#covered, landed)
     } catch (error) {
-      this.#failure = diskError(this.#path, 'flush', error)
-      throw this.#failure
+      this.#failure ??= diskError(this.#path, 'flush', error)
     }
+    this.#tookMs = performance.now() - start
+    this.#requireWhole()
+  }
+
+  async #datasync(): Promise<void> {
+    if (this.#tookMs < quickMs) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const synced = (error?: Error): void => (error === undefined ? resolve() : reject(error))
+      if (writeThread.sync(this.#fd, synced)) return promise
+    }
+    await this.whenWritten(0, Infinity)
+    await datasync(this.#fd)
+  }
+
+  #requireWhole(): void {
+    if (this.#failure !== undefined) throw this.#failure
   }
 }
 

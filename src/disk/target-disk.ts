@@ -91,7 +91,7 @@ export class TargetDisk implements BlockDevice {
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
-    const machine = { writer: this.#writer, io: this.#io, underWay: this.#underWay }
+    const machine = { writer: this.#writer, io: this.#io }
     this.#writes = new MachineWrites({ ...this.#chunkParts(), ...machine })
   }
 
@@ -162,9 +162,9 @@ export class TargetDisk implements BlockDevice {
     return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
   }
 
-  writeSoon(offset: number, data: Uint8Array, written: (error?: Error) => void): boolean {
+  writeNow(offset: number, data: Uint8Array): boolean {
     if (this.#closed !== undefined || this.#handedOver || this.#sealing) return false
-    return this.#writes.writeSoon({ offset, length: data.length }, data, written)
+    return this.#writes.writeNow({ offset, length: data.length }, data)
   }
 
   /** As `write` of zeros; room on the target is given back where that can be. */
