@@ -113,9 +113,10 @@ export class DeviceStorage implements Storage {
     const first = this.#floor(offset)
     const last = this.#ceil(end)
     const partial = first !== offset || last !== end
-    return this.#turns.run(first, last, partial, () =>
-      memory.use(async slot => {
-        await this.#file.whenWritten(offset, data.length)
+    return this.#turns.run(first, last, partial, async () => {
+      if (!partial && this.#file.writeNow(offset, data)) return
+      await this.#file.whenWritten(offset, data.length)
+      await memory.use(async slot => {
         if (first !== offset) await this.#readSectors(slot, first, this.#sectorBytes)
         const lastSector = last - this.#sectorBytes
         if (last !== end && (lastSector !== first || first === offset)) {
@@ -125,7 +126,7 @@ export class DeviceStorage implements Storage {
         slot.set(data, offset - first)
         await this.#writeSectors(slot, first, last - first)
       })
-    )
+    })
   }
 
   async #readSectors(slot: Buffer, offset: number, length: number): Promise<void> {

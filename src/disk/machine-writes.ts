@@ -3,6 +3,7 @@ import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, wholeBlocks } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkWriter } from './chunk-writer.ts'
+import { FlushAhead } from './flush-ahead.ts'
 import { masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
@@ -18,9 +19,11 @@ export interface MachineWritesParts {
 /** What the machine changes: any range, cut into what is its own already and what is not. */
 export class MachineWrites {
   readonly #parts: MachineWritesParts
+  readonly #flushes: FlushAhead
 
   constructor(parts: MachineWritesParts) {
     this.#parts = parts
+    this.#flushes = new FlushAhead(() => parts.recorder.flush())
   }
 
   write(range: ByteRange, data: Uint8Array): Promise<void> {
@@ -35,7 +38,18 @@ export class MachineWrites {
     if (target.writeNow === undefined || !recorder.isSettled(blocksOf(range))) return false
     if (!target.writeNow(range.offset, data)) return false
     io.touched()
+    this.done()
     return true
+  }
+
+  /** Something that was not for `writeNow` is done, and about to be answered. */
+  done(): void {
+    this.#flushes.written()
+  }
+
+  /** What is done is on stable storage, and recorded, when it resolves. */
+  flush(): Promise<void> {
+    return this.#flushes.flush()
   }
 
   async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {

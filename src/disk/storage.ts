@@ -3,7 +3,6 @@ import { promisify } from 'node:util'
 import { nextDataExtent, punchHole, readCached } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
-import { writeThread } from './write-thread.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -15,6 +14,7 @@ export interface Storage {
   read(offset: number, length: number, into?: Buffer): Promise<Buffer>
   /** Reads all of `into` if that needs no waiting for a disk; if false, what it holds is not said. */
   readNow?(offset: number, into: Buffer): boolean
+  /** Where there is always room it may resolve like `writeNow`. */
   write(offset: number, data: Uint8Array): Promise<void>
   /**
    * As `write` where there is room on the disk already, without a promise; takes a copy. Whoever reads sees it
@@ -120,9 +120,8 @@ export class FileStorage implements Storage {
   }
 
   async #write(offset: number, data: Uint8Array): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const written = (error?: Error): void => (error === undefined ? resolve() : reject(error))
-    if (writeThread.write(this.#fd, offset, data, written)) return promise
+    const soon = this.#file.writeSoon(offset, data)
+    if (soon !== undefined) return soon
     for (let done = 0; done < data.length;) {
       const { bytesWritten } = await write(this.#fd, data, done, data.length - done, offset + done)
       done += bytesWritten

@@ -5,10 +5,7 @@ import { writeThread } from './write-thread.ts'
 
 const datasync = promisify(fs.fdatasync)
 
-/**
- * A sync that takes longer is one for libuv's threads: the writing thread, which has no way to fall asleep and be
- * woken behind it, does nothing else meanwhile.
- */
+/** Where syncs take longer they are left to libuv's threads: the writing thread does nothing else meanwhile. */
 const quickMs = 1
 
 interface Sync {
@@ -33,8 +30,9 @@ export class SyncedFile {
     this.#path = path
   }
 
+  /** For ever, once something could not be written. */
   get dirty(): boolean {
-    return this.#covered < this.#landed
+    return this.#covered < this.#landed || this.#failure !== undefined
   }
 
   /** A write has landed, or may have: a sync that began before that need not cover it. */
@@ -44,12 +42,21 @@ export class SyncedFile {
 
   /**
    * Takes a copy of data that is written soon: a sync that begins later covers it, and fails for ever if it
-   * could not be written. False if it has to be written elsewhere.
+   * could not be written. False if it has to be written elsewhere, as all has to once that has happened.
    */
   writeNow(offset: number, data: Uint8Array): boolean {
+    if (this.#failure !== undefined) return false
     if (!writeThread.write(this.#fd, offset, data, this.#written, false)) return false
     this.#landed++
     return true
+  }
+
+  /**
+   * Writes a small piece, after what was taken before and with it: resolves when it is there. Undefined if it is
+   * too large, and has to be written otherwise.
+   */
+  writeSoon(offset: number, data: Uint8Array): Promise<void> | undefined {
+    return writeThread.writeSoon(this.#fd, offset, data)
   }
 
   /** Settles when nothing of what `writeNow` took lies in the range any more; undefined if nothing does now. */
@@ -73,7 +80,11 @@ export class SyncedFile {
   }
 
   async #sync(landed: number): Promise<void> {
-    this.#requireWhole()
+    if (this.#failure !== undefined) {
+      // The file may be closed behind this.
+      await this.whenWritten(0, Infinity)
+      throw this.#failure
+    }
     const start = performance.now()
     try {
       await this.#datasync()
@@ -82,21 +93,16 @@ export class SyncedFile {
       this.#failure ??= diskError(this.#path, 'flush', error)
     }
     this.#tookMs = performance.now() - start
-    this.#requireWhole()
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   async #datasync(): Promise<void> {
     if (this.#tookMs < quickMs) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const synced = (error?: Error): void => (error === undefined ? resolve() : reject(error))
-      if (writeThread.sync(this.#fd, synced)) return promise
+      const synced = writeThread.sync(this.#fd)
+      if (synced !== undefined) return synced
     }
     await this.whenWritten(0, Infinity)
     await datasync(this.#fd)
-  }
-
-  #requireWhole(): void {
-    if (this.#failure !== undefined) throw this.#failure
   }
 }
 

@@ -91,8 +91,7 @@ export class TargetDisk implements BlockDevice {
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
-    const machine = { writer: this.#writer, io: this.#io }
-    this.#writes = new MachineWrites({ ...this.#chunkParts(), ...machine })
+    this.#writes = new MachineWrites({ ...this.#chunkParts(), writer: this.#writer, io: this.#io })
   }
 
   /**
@@ -190,7 +189,7 @@ export class TargetDisk implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#change(() => this.#io.run(() => this.#recorder.flush()), undefined)
+    return this.#change(() => this.#io.run(() => this.#writes.flush()), undefined)
   }
 
   /**
@@ -385,7 +384,8 @@ export class TargetDisk implements BlockDevice {
 
   /** For what the machine changes: not once it does that itself. */
   #written(job: () => Promise<void>): Promise<void> {
-    return this.#handedOver || this.#sealing ? Promise.reject(notOurs()) : this.#run(job)
+    if (this.#handedOver || this.#sealing) return Promise.reject(notOurs())
+    return this.#run(() => job().finally(() => this.#writes.done()))
   }
 
   /** For what changes the disk: once the machine has it, nothing does. */

@@ -41,7 +41,7 @@ export class WriteThread {
   /** Jobs up to this one are waited for. */
   #awaited = 0
   #isWaiting = false
-  #syncs = 0
+  #isSyncing = false
 
   /**
    * Takes a copy of the data; calls when it is written, with an error that has the system's `code` if it
@@ -66,26 +66,45 @@ export class WriteThread {
   }
 
   /**
-   * Has the data of all that was asked for before, and is the file's, on stable storage when it calls. False, and nothing is
-   * called, where that has to be done elsewhere: meanwhile nothing else is written here.
+   * Resolves when all of a file that was written, or asked to be, before the call is on stable storage. Undefined
+   * where that has to be done elsewhere: one sync at a time is done here, and nothing else meanwhile.
    */
-  sync(file: number, synced: Written): boolean {
-    if (this.#syncs > 0 || !this.#hasRoom()) return false
-    this.#syncs++
+  sync(file: number): Promise<void> | undefined {
+    if (this.#isSyncing || !this.#hasRoom()) return undefined
+    this.#isSyncing = true
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#ask(file, sync, error => {
-      this.#syncs--
-      synced(error)
+      this.#isSyncing = false
+      if (error === undefined) resolve()
+      else reject(error)
     })
     this.#await()
-    return true
+    return promise
+  }
+
+  /** As `write`, but waits for room. Undefined, where all of that has to be done elsewhere: it is too large. */
+  writeSoon(file: number, offset: number, data: Uint8Array): Promise<void> | undefined {
+    if (data.length > slotBytes) return undefined
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const written = (error?: Error): void => (error === undefined ? resolve() : reject(error))
+    if (this.write(file, offset, data, written)) return promise
+    return this.#roomAgain().then(() => this.writeSoon(file, offset, data))
   }
 
   /** Settles when nothing of a range of a file is under way; undefined if nothing is now. */
   whenWritten(file: number, offset: number, length: number): Promise<void> | undefined {
     const last = this.#lastOf(file, offset, offset + length)
-    if (last === undefined) return undefined
+    return last === undefined ? undefined : this.#whenDone(last)
+  }
+
+  /** Not one place, but half of them: who waits is woken for many. */
+  #roomAgain(): Promise<void> {
+    return this.#whenDone((this.#settled + slots / 2) | 0)
+  }
+
+  #whenDone(job: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const slot = slotOf(last)
+    const slot = slotOf(job)
     const told = this.#told[slot]
     this.#told[slot] = error => {
       told?.(error)

@@ -8,7 +8,7 @@ type Side = 'client' | 'device'
 const quickMs: Readonly<Record<Side, number>> = { client: 0.1, device: 0.4 }
 /** So many times in a row. */
 const quickMin = 4
-/** So many more times in a row after it was of no use. */
+/** So many more times in a row after a client was waited for in vain. */
 const quickMoreMin = 32
 
 /** Where the time and the next turn of the event loop come from, and whether one can be spared. */
@@ -40,7 +40,7 @@ export class Wakefulness {
   readonly #turns: Turns
   /** When somebody was last heard. */
   #at = -Infinity
-  /** How many times in a row somebody was quick; below zero after it was of no use to stay awake. */
+  /** How many times in a row somebody was quick; below zero after a client was waited for in vain. */
   #quick = 0
   #isAwake = false
 
@@ -72,8 +72,10 @@ export class Wakefulness {
 
   readonly #look = (): void => {
     const underWay = this.#underWay()
-    const isLate = this.#turns.now() - this.#at > quickMs[underWay === 0 ? 'client' : 'device']
-    if (isLate) this.#quick = -quickMoreMin
+    const side = underWay === 0 ? 'client' : 'device'
+    const isLate = this.#turns.now() - this.#at > quickMs[side]
+    // A disk takes longer now and then, and is as quick again; a client has something else to do.
+    if (isLate && side === 'client') this.#quick = -quickMoreMin
     this.#isAwake = !isLate && underWay <= 1 && !this.#turns.areWanted()
     if (this.#isAwake) this.#turns.next(this.#look)
   }

@@ -73,13 +73,16 @@ export class CrashingStorage implements Storage {
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    this.#writeTaken()
     if (offset < 0 || offset + data.length > this.size) throw new Error('written outside')
+    // As a device does it with what is small.
+    const isSmall = data.length <= 16 * 1024 && this.#random.next() < 0.5
+    if (isSmall && this.writeNow(offset, data)) return
     const copy = Buffer.from(data)
     // In two steps, as a crash of the process may fall between them; a sector is never torn.
     const middle = Math.floor((offset + copy.length / 2) / sectorBytes) * sectorBytes
     const half = Math.max(0, middle - offset)
     await this.#pause()
+    this.#writeTaken()
     this.#apply(offset, copy.subarray(0, half))
     await this.#pause()
     this.#apply(offset + half, copy.subarray(half))
