@@ -3,16 +3,15 @@ import { TargetDisk, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
-  formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
-import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
+import { BootFiles } from './boot-files.ts'
 import { BootLearning } from './boot-learning.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
@@ -26,6 +25,7 @@ import { Items } from './items.ts'
 import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
+import { MachineDevice } from './machine-device.ts'
 import { ManifestFinder } from './manifest-finder.ts'
 import type { Membership } from './membership.ts'
 import type { AgentOptions } from './options.ts'
@@ -69,8 +69,9 @@ export class Agent {
   #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #device: MachineDevice | undefined
   #control: ControlSocket | undefined
-  #bootCache: BootCache | undefined
+  #bootFiles: BootFiles | undefined
   readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
@@ -94,7 +95,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
-    const { insecure, nbdTls: tls } = options
+    const { insecure, nbdTls: tls, bootCache, device, logger, processor } = options
     // Before anybody waits for a seed, and before a target disk is made.
     await checkNbdAddress({ address: this.#nbdAddress, insecure, tls })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
@@ -106,11 +107,12 @@ export class Agent {
     this.#traffic.bytesLocal += this.#disk.reusedBytes
     if (found !== undefined) await keepManifest(this.#disk, found.rootBytes, whole?.pages)
     await this.#keepIdentity()
-    this.#nbd = await this.#serve(image)
+    const { address } = (this.#nbd = await this.#serve(image))
     await this.#listenToMachine()
-    const { bootCache, logger } = options
-    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
-    this.#emit(this.#readyEvent(image))
+    this.#emit(this.#readyEvent(image, address))
+    if (device !== undefined) this.#background(this.#showDevice(device, address))
+    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger }, processor)
+    if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.started)
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
 
@@ -123,7 +125,8 @@ export class Agent {
     ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
-    await this.#bootCache?.close()
+    await this.#device?.leave()
+    await this.#bootFiles?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -226,6 +229,11 @@ export class Agent {
     })
   }
 
+  #showDevice(path: string, nbd: string): Promise<void> {
+    const device = (this.#device = new MachineDevice(path, nbd, event => this.#emit(event)))
+    return this.#disk.handedOver ? device.detach() : device.attach()
+  }
+
   async #listenToMachine(): Promise<void> {
     const { control, logger } = this.#options
     if (control === undefined) return
@@ -242,6 +250,7 @@ export class Agent {
   /** The machine has its disk; what is left to do here is to serve peers. */
   async #release(): Promise<void> {
     await this.#disk.handOver()
+    await this.#device?.detach()
     await this.#nbd?.close()
     this.#emit({ event: 'handed-over', seconds: secondsUp() })
   }
@@ -293,7 +302,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
-      bootCache: this.#bootCache,
+      bootFiles: this.#bootFiles,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -302,9 +311,8 @@ export class Agent {
       state: () => completion.state,
       emit: event => this.#emit(event)
     })
-    this.#identityTimer = setInterval(() => {
-      this.#background(this.#keepIdentity())
-    }, identityIntervalMs)
+    const keep = (): void => this.#background(this.#keepIdentity())
+    this.#identityTimer = setInterval(keep, identityIntervalMs)
     await completion.check()
   }
 
@@ -323,7 +331,7 @@ export class Agent {
     this.#reporter?.now()
     this.completed.resolve()
     // Its own disk comes first.
-    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
+    if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -363,11 +371,11 @@ export class Agent {
     await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
   }
 
-  #readyEvent(image: PinnedImage): AgentEvent {
+  #readyEvent(image: PinnedImage, nbd: string): AgentEvent {
     const { presentChunks, chunkCount } = this.#disk.progress()
     return {
       event: 'ready',
-      nbd: this.#nbd?.address ?? formatNbdAddress(this.#nbdAddress),
+      nbd,
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.name,

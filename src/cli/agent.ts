@@ -9,11 +9,12 @@ import {
   secondsUp,
   systemClock
 } from '../base/index.ts'
+import { nbdDeviceIndex, type NbdTls } from '../nbd/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { isCertifiable } from '../swarm/index.ts'
+import { compileLater } from './compiling.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
-import { formatBytes } from './formats.ts'
-import { checkedLocation, unreachableText } from './location.ts'
+import { checkedLocation } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -21,19 +22,21 @@ import {
   readTimeoutMsOf,
   type NbdCommand
 } from './nbd-options.ts'
-import { printEvent, printLine, printNote } from './output.ts'
-import { startProgress, type Progress } from './progress.ts'
+import { printEvent } from './output.ts'
 import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
+type Received = Extract<AgentEvent, { event: 'progress' }>
+
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
   readonly nbd: string
+  readonly device?: string
   readonly name?: string
   readonly until: string
   readonly share?: string
@@ -68,6 +71,7 @@ export function register(program: Command): void {
       '--nbd <address>',
       'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
     )
+    .option('--device </dev/nbdN>', 'and make it this device, which waits while no agent is there')
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
     .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
@@ -114,15 +118,19 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   if (options.carriesRoot === true) staysUntilPowerOff('agent')
+  const compile = options.carriesRoot === true ? compileLater(limits.bootMsUsual) : () => {}
   const isUntilComplete = untilOf(options.until)
   const writes = writesOf(options.writes)
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
   if (options.name !== undefined) checkMachineName(options.name)
+  const nbdTls = await nbdTlsOf(options)
+  if (options.device !== undefined) checkDevice(options.device, nbdTls)
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const released = untilEpoch(options.startAt)
-  const say = options.json === true ? printEvent : sayToPeople()
+  // A machine that boots by this waits for what is loaded here.
+  const say = options.json === true ? printEvent : (await import('./agent-words.ts')).sayToPeople()
   const agent = new Agent({
     ...options,
     location: checkedLocation(options.location),
@@ -137,11 +145,14 @@ async function run(options: AgentCommand): Promise<void> {
     processor: options.carriesRoot === true ? new ProcessorLoad(systemClock) : undefined,
     released,
     profileAfterMs: profileAfterMsOf(options.profileAfter),
-    nbdTls: await nbdTlsOf(options),
+    nbdTls,
     readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
-    onEvent: say
+    onEvent: event => {
+      if (event.event === 'progress' && hasMuch(event)) compile()
+      say(event)
+    }
   })
   let isComplete = false
   void agent.completed.promise.then(() => (isComplete = true))
@@ -167,10 +178,22 @@ async function run(options: AgentCommand): Promise<void> {
   }
 }
 
+/** What was received is more than a boot reads. */
+function hasMuch({ bytesFromSeed, bytesFromPeers }: Received): boolean {
+  return bytesFromSeed + bytesFromPeers >= limits.bootBytesUsual
+}
+
 /** A seed signs no other name; here the option can be named. */
 function checkMachineName(name: string): void {
   if (isCertifiable({ name, role: 'agent', peerId: '' })) return
   throw new BootswarmError('ERR_USAGE', '--name is empty, longer than 128 characters, or not text')
+}
+
+/** Before anybody is asked for anything. */
+function checkDevice(device: string, nbdTls: NbdTls | undefined): void {
+  nbdDeviceIndex(device)
+  if (nbdTls === undefined) return
+  throw new BootswarmError('ERR_USAGE', '--device: the kernel speaks no TLS; leave --tls-… out')
 }
 
 function writesOf(text: string): 'keep' | 'discard' {
@@ -204,92 +227,4 @@ function untilEpoch(text: string | undefined): Promise<void> {
   return waiting.catch(() => {
     // Told to stop while waiting; what follows sees it.
   })
-}
-
-function sayToPeople(): (event: AgentEvent) => void {
-  let size = 0
-  let isComplete = false
-  let progress: Progress | undefined
-  let scan: Progress | undefined
-  return event => {
-    if (event.event !== 'progress') progress?.end()
-    switch (event.event) {
-      case 'ready':
-        size = event.size
-        printLine(`${event.name}: ${formatBytes(size)} ready at ${event.nbd}`)
-        return
-      case 'progress':
-        if (isComplete) return
-        progress ??= startProgress('streaming', false)
-        progress.update(event.present * size, size)
-        return
-      case 'unreachable':
-        printNote(unreachableText(event.addresses, event.why))
-        return
-      case 'scanning':
-        scan ??= startProgress('reading what the disk holds', false)
-        scan.update(event.bytesDone, event.size)
-        if (event.bytesDone === event.size) scan.end()
-        return
-      case 'starved':
-        printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)
-        return
-      case 'fed':
-        printNote(`reads are answered again, after ${event.waited} s`)
-        return
-      case 'stalled':
-        printNote(stalledText(event.chunks, event.answers))
-        return
-      case 'full':
-      case 'room':
-        printNote(roomText(event.event))
-        return
-      case 'given-up':
-        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
-        return
-      case 'newer':
-        printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
-        return
-      case 'unknown':
-        printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
-        return
-      case 'present':
-        printLine(presentText(event))
-        return
-      case 'handed-over':
-        printLine('the machine has its disk: the NBD socket is closed')
-        return
-      case 'unshared':
-        printLine(`the disk is complete and no longer shared with peers, as --share asked`)
-        return
-      case 'complete':
-        isComplete = true
-        printLine(`complete and verified after ${event.seconds} s`)
-        return
-      case 'foreseen':
-        printNote(`${event.chunks} chunks that ${event.reports} boots read come first`)
-        return
-      case 'booted':
-      case 'stopped':
-      case 'error':
-        // The command ends; errors are printed where all are.
-        return
-    }
-  }
-}
-
-function roomText(event: 'full' | 'room'): string {
-  return event === 'full'
-    ? 'the file system of the target disk is full; streaming waits for room there'
-    : 'there is room on the target disk again; streaming goes on'
-}
-
-function stalledText(chunks: number, answers: readonly string[]): string {
-  const why = answers.length > 0 ? answers.join(', ') : 'nothing'
-  return `${chunks} chunks are missing and nobody sends them (answers: ${why}); 'bootswarm image verify' on the seed says whether its store is whole`
-}
-
-function presentText(event: Extract<AgentEvent, { event: 'present' }>): string {
-  const [seeds, peers] = [formatBytes(event.bytesFromSeed), formatBytes(event.bytesFromPeers)]
-  return `every chunk is here after ${event.seconds} s: ${seeds} from seeds, ${peers} from peers; verifying`
 }

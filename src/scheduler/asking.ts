@@ -1,6 +1,7 @@
 import { isSooner, type RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
 import type { FetchAction } from './fetch-events.ts'
+import { Following } from './following.ts'
 import { Hedging } from './hedging.ts'
 import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
@@ -42,6 +43,8 @@ export interface AskingInit {
   readonly keyOf?: ((item: number) => string | undefined) | undefined
   /** Without it, all peers are as near as any. */
   readonly rack?: Rack | undefined
+  /** This machine's own peer id; without it, it follows nobody. */
+  readonly self?: string | undefined
 }
 
 /** What is asked of whom, from the first question to the item's arrival or the next peer. */
@@ -49,6 +52,7 @@ export class Asking {
   readonly choice: PeerChoice
   #rack: Rack | undefined
   #hedging: Hedging
+  #following: Following
   #paces = new Paces()
   #mechanisms: Mechanisms
   #peers: PeerTable
@@ -69,9 +73,10 @@ export class Asking {
   #fallbacks = new Map<number, number>()
 
   constructor(init: AskingInit) {
-    const { peers, have, mechanisms, keyOf, isForeseen, rack, fallbackMs = stuckMs } = init
+    const { peers, have, mechanisms, keyOf, isForeseen, rack, self, fallbackMs = stuckMs } = init
     this.choice = new PeerChoice(peers, have, keyOf, rack)
     this.#hedging = new Hedging(peers, this.choice)
+    this.#following = new Following(peers, mechanisms.following ? self : undefined)
     this.#rack = rack
     this.#mechanisms = mechanisms
     this.#peers = peers
@@ -264,6 +269,7 @@ export class Asking {
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const isNew = request.state === 'asked'
+    if (isNew) this.#following.accepted(peer, now)
     request.movedAt = now
     request.state = waiting ? 'waiting' : 'sending'
     return isNew && this.#mechanisms.deferral ? [{ type: 'promised', item }] : []
@@ -273,6 +279,7 @@ export class Asking {
     const isOfSeed = this.#peers.get(peer)?.role === 'seed'
     if (reason === 'not-held' && !isOfSeed) this.#have.set(peer, item, false)
     this.#hedging.refused(peer, item)
+    this.#following.failed(peer)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const hasNoRoom = reason === 'busy' && this.#insist.has(item)
@@ -294,14 +301,21 @@ export class Asking {
         !this.#peers.isHopeless(other, now) &&
         !this.#isSlow(other)
     )
-    if (targets.length > 0) this.#hints.set(item, targets)
-    else this.#insist.add(item)
+    const [target] = targets
+    if (target === undefined) this.#insist.add(item)
+    else this.#hints.set(item, targets)
+    if (target !== undefined && request.class === 'urgent') this.#following.sentTo(target, now)
     this.#forget(request, now)
   }
 
   /** Whoever is sent there would wait much longer than elsewhere. */
   #isSlow(peer: string): boolean {
     return this.#mechanisms.hedging && this.#paces.isSlow(peer, this.#downlink.bytesPerMs)
+  }
+
+  /** It was asked of one that turned out to be slow since, and has not begun to come. */
+  #isSoughtInVain({ peer, received, class: requestClass }: Request): boolean {
+    return received === 0 && requestClass !== 'background' && this.#isSlow(peer)
   }
 
   /** What somebody waits for and is later than usual is asked of a second peer. */
@@ -324,9 +338,10 @@ export class Asking {
       const patience = {
         lateMs: this.#patienceMs(request),
         drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
-        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
+        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0,
+        isElsewhere: this.#have.holderCount(item) > this.choice.seedsWithAll()
       }
-      const stall = stallOf(request, state, now, patience)
+      const stall = this.#isSoughtInVain(request) ? 'late' : stallOf(request, state, now, patience)
       if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
       const other = this.choice.otherThan(peer, item, now)
@@ -336,6 +351,7 @@ export class Asking {
       this.#fallbacks.set(item, fallbacks + 1)
       // Who is only late may be sent on: a holder on whom all insist would have to serve them all.
       if (stall === 'stuck' || fallbacks > 0) this.#insist.add(item)
+      this.#following.failed(peer)
       if (request.state !== 'connecting') {
         actions.push({ type: 'cancel', peer, item })
         this.#peers.stalled(peer, request.askedAt, now)
@@ -376,7 +392,10 @@ export class Asking {
   #choose(item: number, requestClass: RequestClass, now: number): string | undefined {
     const seedsPick = this.#mechanisms.lateBinding
     const insist = this.#insist.has(item)
-    return this.choice.choose({ item, class: requestClass, insist, seedsPick }, now)
+    const chosen = this.choice.choose({ item, class: requestClass, insist, seedsPick }, now)
+    const isOfSeed = chosen !== undefined && this.#peers.get(chosen)?.role === 'seed'
+    if (!isOfSeed || insist || requestClass !== 'urgent') return chosen
+    return this.#following.leaderFor(item, now) ?? chosen
   }
 
   #takeHint(item: number, now: number): string | undefined {
