@@ -1,9 +1,9 @@
 import { isSooner, type RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
+import { Downlink } from './downlink.ts'
 import type { FetchAction } from './fetch-events.ts'
 import { Following } from './following.ts'
 import { Hedging } from './hedging.ts'
-import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
@@ -11,19 +11,11 @@ import { Paces } from './paces.ts'
 import type { Rack } from './rack.ts'
 import { RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
-/** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
-const frameMsInitial = 84
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
 export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
-/** What nobody waits for takes at most so much of the line, at any rate (DESIGN, Swarm). */
-const budgetMs = 25
-const rateKept = 0.97
 /** A request is stuck when it stands still for longer than all that is on its way takes, so many times. */
 const drainTimes = 2
-const budgetBytesMin = 128 * 1024
-const frameBytesInitial = 64 * 1024
-const frameWeight = 0.1
 /** A seed sends again only within bounds: one that has no room is left alone for a while. */
 const noRoomMs = 1_000
 /** What a seed has lost an admin gives back to it, and nobody says so: it is asked again after so long. */
@@ -66,9 +58,7 @@ export class Asking {
   #hints = new Map<number, string[]>()
   /** Items for which a redirect led nowhere: the next holder must serve. */
   #insist = new Set<number>()
-  #downlink = new LineRate(rateKept)
-  /** Moving average. */
-  #frameBytes = frameBytesInitial
+  #downlink = new Downlink()
   /** How often a request for the item was given up because it stood still. */
   #fallbacks = new Map<number, number>()
 
@@ -103,27 +93,15 @@ export class Asking {
     return this.#insist.has(item) && this.#requests.get(item)?.state === 'asked'
   }
 
-  /**
-   * Whether the line has room for one more frame that nobody waits for, with `underWay` frames that
-   * seeds are to pick: what is on its way cannot be overtaken by what somebody will wait for. Half of
-   * the frame counts, so that what is on its way is the budget on the average.
-   */
+  /** Whether one more frame that nobody waits for may come, while seeds are to pick `underWay` others. */
   hasRoom(underWay: number): boolean {
     const { count, received } = this.#requests.inFlight()
-    const bytes = (count + underWay + 0.5) * this.#frameBytes - received
-    return bytes < Math.max(budgetBytesMin, budgetMs * this.#downlink.bytesPerMs)
+    return this.#downlink.hasRoom({ count: count + underWay, received })
   }
 
   /** How long what is on its way to us takes over our line, in ms. */
   #drainMs(): number {
-    const { count, received } = this.#requests.inFlight()
-    const bytes = Math.max(0, count * this.#frameBytes - received)
-    return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
-  }
-
-  #frameMs(): number {
-    const { bytesPerMs } = this.#downlink
-    return bytesPerMs === 0 ? frameMsInitial : this.#frameBytes / bytesPerMs
+    return this.#downlink.drainMs(this.#requests.inFlight())
   }
 
   /** What our line was seen to bring; 0 while it has brought nothing. */
@@ -211,8 +189,7 @@ export class Asking {
     const request = this.#requests.get(item)
     const actions = this.#hedging.settled(request, item, now)
     if (request === undefined) return actions
-    if (request.received > 0)
-      this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
+    if (request.received > 0) this.#downlink.came(request.received)
     this.#requests.delete(item)
     const { began, received, movedAt, peer } = request
     // In the background a peer sends to many at once.
@@ -321,9 +298,8 @@ export class Asking {
   /** What somebody waits for and is later than usual is asked of a second peer. */
   hedge(now: number): FetchAction[] {
     if (!this.#mechanisms.hedging) return []
-    const frameBytes = this.#frameBytes
-    const rate = this.#downlink.bytesPerMs
-    const busyMs = this.#drainMs() + (rate === 0 ? 0 : frameBytes / rate)
+    const { frameBytes, frameMs, bytesPerMs } = this.#downlink
+    const busyMs = this.#drainMs() + (bytesPerMs === 0 ? 0 : frameMs)
     return this.#hedging.look(this.#requests.all(), { frameBytes, busyMs }, now)
   }
 
@@ -338,7 +314,7 @@ export class Asking {
       const patience = {
         lateMs: this.#patienceMs(request),
         drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
-        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0,
+        frameMs: this.#isForeseen(item) ? this.#downlink.frameMs : 0,
         isElsewhere: this.#have.holderCount(item) > this.choice.seedsWithAll()
       }
       const stall = this.#isSoughtInVain(request) ? 'late' : stallOf(request, state, now, patience)

@@ -36,7 +36,13 @@ test('the list of a real image is what its store holds, and a lab can run on it'
   t.is(figures.seedCopies, 1)
   t.is(figures.brokenRules, 0)
   const processorSeconds = 10 * figures.processorSeconds
-  const busy = { ...lab, workload: 'copy', chunks: list, trace: { reads }, processorSeconds } as const
+  const busy = {
+    ...lab,
+    workload: 'copy',
+    chunks: list,
+    trace: { reads },
+    processorSeconds
+  } as const
   const slower = simulateLab(busy)
   t.true(Math.abs(slower.processorSeconds / processorSeconds - 1) < 0.2)
   t.true(slower.seconds > figures.seconds)

@@ -50,7 +50,10 @@ export function simulateLab(measured: MeasuredLab): SimulatedFigures {
   const usual = simulateWith(defaultOptions.costs, measured)
   const { processorSeconds } = measured
   if (processorSeconds === undefined || usual.processorSeconds === 0) return usual
-  return simulateWith(times(defaultOptions.costs, processorSeconds / usual.processorSeconds), measured)
+  return simulateWith(
+    times(defaultOptions.costs, processorSeconds / usual.processorSeconds),
+    measured
+  )
 }
 
 function times(costs: Costs, factor: number): Costs {
