@@ -104,7 +104,7 @@ export function withReadsWatched(
       return device.read(offset, length, signal, into)
     },
     write: (offset, data) => device.write(offset, data),
-    ...(device.writeSoon && { writeSoon: device.writeSoon.bind(device) }),
+    ...(device.writeNow && { writeNow: device.writeNow.bind(device) }),
     flush: () => device.flush(),
     ...(device.extents && { extents: device.extents.bind(device) }),
     ...(device.zero && { zero: device.zero.bind(device) }),

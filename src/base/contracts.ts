@@ -46,10 +46,10 @@ export interface BlockDevice {
   readNow?(offset: number, into: Buffer): boolean
   write(offset: number, data: Uint8Array): Promise<void>
   /**
-   * As `write`, where that needs no promise: takes a copy of the data, and calls `written` later, with an
-   * error if it failed. False, and nothing is called, where `write` has to be called.
+   * As `write`, where that needs no waiting: takes a copy of the data, which every later operation sees. If it
+   * turns out later that it cannot be written, flushes fail from then on. False where `write` has to be called.
    */
-  writeSoon?(offset: number, data: Uint8Array, written: (error?: Error) => void): boolean
+  writeNow?(offset: number, data: Uint8Array): boolean
   /** Resolves when every write that had resolved before the call is on stable storage. */
   flush(): Promise<void>
   /**

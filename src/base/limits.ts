@@ -105,6 +105,8 @@ export const limits = {
    * machine completes, too.
    */
   backgroundBusyBytes: 8 * MiB,
+  /** How much of that goes at once. */
+  backgroundBurstBytes: 1 * MiB,
   backgroundFloorBytes: 1 * MiB,
   machineWaitsMs: 20,
   /**

@@ -1,6 +1,6 @@
 // TypeScript knows it from browsers only.
 declare const WebAssembly: {
-  readonly Memory: new (pages: { initial: number; maximum: number }) => {
+  readonly Memory: new (pages: { initial: number; maximum: number; shared?: boolean }) => {
     readonly buffer: ArrayBuffer
   }
 }
@@ -9,6 +9,13 @@ declare const WebAssembly: {
 export const slotBytes = 1024 * 1024
 const slotCount = 16
 const wasmPageBytes = 64 * 1024
+
+/** So many bytes or some more that several threads see, aligned as those of `AlignedMemory`. */
+export function sharedAligned(bytes: number): SharedArrayBuffer {
+  const pages = Math.ceil(bytes / wasmPageBytes)
+  const { buffer } = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
+  return buffer as unknown as SharedArrayBuffer
+}
 
 /**
  * Memory that a block device can read and write without the page cache: aligned to 64 KiB, as Node's

@@ -138,10 +138,19 @@ export class BackgroundPace {
     if (this.#line.size === 0 || this.#cancelTimer !== undefined) return
     this.#cancelTimer = this.#timers.after(Math.max(0, this.#waitMs()), () => {
       this.#cancelTimer = undefined
-      const [first] = this.#line
-      if (first !== undefined && this.#waitMs() <= 0) this.#let(first)
+      if (this.#waitMs() <= 0) this.#letSome()
       this.#arm()
     })
+  }
+
+  /** What comes between two flushes of the machine makes the second one longer: better one of them than all. */
+  #letSome(): void {
+    let room = this.#isShared ? limits.backgroundBurstBytes : 1
+    for (const waiter of this.#line) {
+      if (room <= 0) return
+      this.#let(waiter)
+      room -= waiter.bytes
+    }
   }
 
   #let(waiter: Waiter): void {
@@ -173,12 +182,16 @@ export class BackgroundPace {
     return this.#freeAt - this.#timers.now()
   }
 
-  #rate(): number {
+  /** The machine uses its disk, and does not wait for it. */
+  get #isShared(): boolean {
     const { waitingMs, idleMs } = this.#io
+    return idleMs < limits.machineBusyMs && waitingMs <= limits.machineWaitsMs
+  }
+
+  #rate(): number {
     const allowed = this.#bytesPerSecond
-    if (waitingMs > limits.machineWaitsMs) return Math.min(allowed, this.#floor)
-    const busy = Math.max(this.#floor, limits.backgroundBusyBytes)
-    if (idleMs < limits.machineBusyMs) return Math.min(allowed, busy)
-    return allowed
+    if (this.#io.waitingMs > limits.machineWaitsMs) return Math.min(allowed, this.#floor)
+    if (!this.#isShared) return allowed
+    return Math.min(allowed, Math.max(this.#floor, limits.backgroundBusyBytes))
   }
 }

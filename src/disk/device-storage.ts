@@ -48,6 +48,7 @@ export class DeviceStorage implements Storage {
 
   async read(offset: number, length: number, into?: Buffer): Promise<Buffer> {
     const bytes = into ?? Buffer.allocUnsafe(length)
+    await this.#file.whenWritten(offset, length)
     await this.#eachPiece(offset, length, async (start, end) => {
       const first = this.#floor(start)
       await memory.use(async slot => {
@@ -64,6 +65,12 @@ export class DeviceStorage implements Storage {
     )
   }
 
+  writeNow(offset: number, data: Uint8Array): boolean {
+    const end = offset + data.length
+    if (this.#floor(offset) !== offset || this.#floor(end) !== end) return false
+    return !this.#turns.isTaken(offset, end) && this.#file.writeNow(offset, data)
+  }
+
   async zero(offset: number, length: number): Promise<void> {
     const first = this.#ceil(offset)
     const last = this.#floor(offset + length)
@@ -77,10 +84,12 @@ export class DeviceStorage implements Storage {
   async trim(offset: number, length: number): Promise<void> {
     const first = this.#ceil(offset)
     const last = this.#floor(offset + length)
+    await this.#file.whenWritten(offset, length)
     if (last > first) await this.#punch(first, last - first)
   }
 
   async #zeroSectors(offset: number, length: number): Promise<void> {
+    await this.#file.whenWritten(offset, length)
     if (await this.#punch(offset, length)) return
     await this.#eachPiece(offset, length, async (start, end) => {
       // Reading is cheaper than writing on most devices, and keeps thin ones thin.
@@ -104,8 +113,10 @@ export class DeviceStorage implements Storage {
     const first = this.#floor(offset)
     const last = this.#ceil(end)
     const partial = first !== offset || last !== end
-    return this.#turns.run(first, last, partial, () =>
-      memory.use(async slot => {
+    return this.#turns.run(first, last, partial, async () => {
+      if (!partial && this.#file.writeNow(offset, data)) return
+      await this.#file.whenWritten(offset, data.length)
+      await memory.use(async slot => {
         if (first !== offset) await this.#readSectors(slot, first, this.#sectorBytes)
         const lastSector = last - this.#sectorBytes
         if (last !== end && (lastSector !== first || first === offset)) {
@@ -115,7 +126,7 @@ export class DeviceStorage implements Storage {
         slot.set(data, offset - first)
         await this.#writeSectors(slot, first, last - first)
       })
-    )
+    })
   }
 
   async #readSectors(slot: Buffer, offset: number, length: number): Promise<void> {

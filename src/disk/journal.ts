@@ -122,7 +122,9 @@ export class Journal {
       encodePage(page, { ...place, confirmed: this.#confirmed }, body)
     }
     const start = regions.journalOffsets[this.#epoch % 2 === 0 ? 0 : 1]
-    await storage.write(start + this.#nextPage * pageBytes, pages)
+    const offset = start + this.#nextPage * pageBytes
+    // Its room was taken when the metadata was laid out.
+    if (storage.writeNow?.(offset, pages) !== true) await storage.write(offset, pages)
     this.#nextPage += bodies.length
   }
 

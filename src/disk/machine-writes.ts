@@ -3,11 +3,10 @@ import type { MachineIo } from './background-pace.ts'
 import { blocksOf, bytesOf, wholeBlocks } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import type { ChunkWriter } from './chunk-writer.ts'
+import { FlushAhead } from './flush-ahead.ts'
 import { masks } from './presence-map.ts'
 import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
-import type { UnderWay } from './under-way.ts'
-import type { Written } from './write-thread.ts'
 
 export interface MachineWritesParts {
   readonly states: ChunkStates
@@ -15,15 +14,16 @@ export interface MachineWritesParts {
   readonly writer: ChunkWriter
   readonly target: Storage
   readonly io: MachineIo
-  readonly underWay: UnderWay
 }
 
 /** What the machine changes: any range, cut into what is its own already and what is not. */
 export class MachineWrites {
   readonly #parts: MachineWritesParts
+  readonly #flushes: FlushAhead
 
   constructor(parts: MachineWritesParts) {
     this.#parts = parts
+    this.#flushes = new FlushAhead(() => parts.recorder.flush())
   }
 
   write(range: ByteRange, data: Uint8Array): Promise<void> {
@@ -32,19 +32,24 @@ export class MachineWrites {
     return wait === undefined ? this.#writeFree(range, data) : this.#writeLater(wait, range, data)
   }
 
-  /** Without a promise, and only what is the machine's own already and may change at any time. */
-  writeSoon(range: ByteRange, data: Uint8Array, written: Written): boolean {
-    const { recorder, target, io, underWay } = this.#parts
-    if (target.writeSoon === undefined || !recorder.isSettled(blocksOf(range))) return false
-    const start = io.begin()
-    const isTaken = target.writeSoon(range.offset, data, error => {
-      io.end(start)
-      underWay.end()
-      written(error)
-    })
-    if (isTaken) underWay.begin()
-    else io.end(start)
-    return isTaken
+  /** Only what is the machine's own already and may change at any time. */
+  writeNow(range: ByteRange, data: Uint8Array): boolean {
+    const { recorder, target, io } = this.#parts
+    if (target.writeNow === undefined || !recorder.isSettled(blocksOf(range))) return false
+    if (!target.writeNow(range.offset, data)) return false
+    io.touched()
+    this.done()
+    return true
+  }
+
+  /** Something that was not for `writeNow` is done, and about to be answered. */
+  done(): void {
+    this.#flushes.written()
+  }
+
+  /** What is done is on stable storage, and recorded, when it resolves. */
+  flush(): Promise<void> {
+    return this.#flushes.flush()
   }
 
   async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {

@@ -28,6 +28,10 @@ export class SectorTurns {
     }
   }
 
+  isTaken(start: number, end: number): boolean {
+    return this.#inTheWay(start, end, true) !== undefined
+  }
+
   #inTheWay(start: number, end: number, partial: boolean): Turn | undefined {
     for (const turn of this.#turns) {
       if ((partial || turn.partial) && turn.start < end && start < turn.end) return turn

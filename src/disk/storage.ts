@@ -3,8 +3,6 @@ import { promisify } from 'node:util'
 import { nextDataExtent, punchHole, readCached } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
-import { WriteThread } from './write-thread.ts'
-import type { Written } from './write-thread.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -16,12 +14,14 @@ export interface Storage {
   read(offset: number, length: number, into?: Buffer): Promise<Buffer>
   /** Reads all of `into` if that needs no waiting for a disk; if false, what it holds is not said. */
   readNow?(offset: number, into: Buffer): boolean
+  /** Where there is always room it may resolve like `writeNow`. */
   write(offset: number, data: Uint8Array): Promise<void>
   /**
-   * As `write` of what others do not write meanwhile, without a promise; takes a copy. False, and nothing
-   * is called, where `write` has to be called.
+   * As `write` where there is room on the disk already, without a promise; takes a copy. Whoever reads sees it
+   * from the return on; if it turns out that it cannot be written, each sync fails from then on. False where
+   * `write` has to be called.
    */
-  writeSoon?(offset: number, data: Uint8Array, written: Written): boolean
+  writeNow?(offset: number, data: Uint8Array): boolean
   /** Makes a range read as zeros. */
   zero(offset: number, length: number): Promise<void>
   /** What a range reads as afterwards is not said; it may be given back. */
@@ -41,9 +41,6 @@ const write = promisify(fs.write)
 const cachedReadBytesMax = 1024 * 1024
 const zeroPieceBytes = 1024 * 1024
 const zeros = Buffer.alloc(zeroPieceBytes)
-
-// One for the process: there is one target in it, and its side files.
-const thread = new WriteThread()
 
 /** A file that is open for reading and writing. */
 export class FileStorage implements Storage {
@@ -73,6 +70,7 @@ export class FileStorage implements Storage {
 
   async read(offset: number, length: number, into?: Buffer): Promise<Buffer> {
     const bytes = into ?? Buffer.allocUnsafe(length)
+    await this.#file.whenWritten(offset, length)
     try {
       // What is in memory is here sooner than a thread of libuv's pool would begin.
       const mayBeCached = length <= cachedReadBytesMax
@@ -89,15 +87,14 @@ export class FileStorage implements Storage {
   }
 
   readNow(offset: number, into: Buffer): boolean {
+    if (this.#file.whenWritten(offset, into.length) !== undefined) return false
     return readCached(this.#fd, into, offset) === into.length
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const written = (error?: Error): void => (error === undefined ? resolve() : reject(error))
-    if (this.writeSoon(offset, data, written)) return promise
+    await this.#file.whenWritten(offset, data.length)
     try {
-      await this.#writeAlone(offset, data)
+      await this.#write(offset, data)
     } catch (error) {
       throw diskError(this.#path, 'write', error)
     } finally {
@@ -105,25 +102,26 @@ export class FileStorage implements Storage {
     }
   }
 
-  writeSoon(offset: number, data: Uint8Array, written: Written): boolean {
-    return thread.write(this.#fd, offset, data, error => {
-      this.#file.landed()
-      written(error && diskError(this.#path, 'write', error))
-    })
+  writeNow(offset: number, data: Uint8Array): boolean {
+    return this.#file.writeNow(offset, data)
   }
 
   async zero(offset: number, length: number): Promise<void> {
     const end = offset + length
+    await this.#file.whenWritten(offset, length)
     for (let start = offset; start < end; start += zeroPieceBytes) {
       await this.#zeroPiece(start, Math.min(zeroPieceBytes, end - start))
     }
   }
 
   async trim(offset: number, length: number): Promise<void> {
+    await this.#file.whenWritten(offset, length)
     if (await punchHole(this.#fd, offset, length)) this.#file.landed()
   }
 
-  async #writeAlone(offset: number, data: Uint8Array): Promise<void> {
+  async #write(offset: number, data: Uint8Array): Promise<void> {
+    const soon = this.#file.writeSoon(offset, data)
+    if (soon !== undefined) return soon
     for (let done = 0; done < data.length;) {
       const { bytesWritten } = await write(this.#fd, data, done, data.length - done, offset + done)
       done += bytesWritten
@@ -147,6 +145,9 @@ export function sectionOf(whole: Storage, start: number, size: number): Storage 
     size,
     read: (offset, length, into) => whole.read(start + offset, length, into),
     write: (offset, data) => whole.write(start + offset, data),
+    ...(whole.writeNow && {
+      writeNow: (offset, data) => whole.writeNow?.(start + offset, data) === true
+    }),
     zero: (offset, length) => whole.zero(start + offset, length),
     trim: (offset, length) => whole.trim(start + offset, length),
     isHole: (offset, length) => whole.isHole(start + offset, length),

@@ -1,8 +1,12 @@
 import fs from 'node:fs'
 import { promisify } from 'node:util'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { writeThread } from './write-thread.ts'
 
 const datasync = promisify(fs.fdatasync)
+
+/** Where syncs take longer they are left to libuv's threads: the writing thread does nothing else meanwhile. */
+const quickMs = 1
 
 interface Sync {
   readonly landed: number
@@ -18,19 +22,46 @@ export class SyncedFile {
   #covered = 0
   #running: Sync | undefined
   #failure: BootswarmError | undefined
+  /** How long the last sync took. */
+  #tookMs = 0
 
   constructor(fd: number, path: string) {
     this.#fd = fd
     this.#path = path
   }
 
+  /** For ever, once something could not be written. */
   get dirty(): boolean {
-    return this.#covered < this.#landed
+    return this.#covered < this.#landed || this.#failure !== undefined
   }
 
   /** A write has landed, or may have: a sync that began before that need not cover it. */
   landed(): void {
     this.#landed++
+  }
+
+  /**
+   * Takes a copy of data that is written soon: a sync that begins later covers it, and fails for ever if it
+   * could not be written. False if it has to be written elsewhere, as all has to once that has happened.
+   */
+  writeNow(offset: number, data: Uint8Array): boolean {
+    if (this.#failure !== undefined) return false
+    if (!writeThread.write(this.#fd, offset, data, this.#written, false)) return false
+    this.#landed++
+    return true
+  }
+
+  /**
+   * Writes a small piece, after what was taken before and with it: resolves when it is there. Undefined if it is
+   * too large, and has to be written otherwise.
+   */
+  writeSoon(offset: number, data: Uint8Array): Promise<void> | undefined {
+    return writeThread.writeSoon(this.#fd, offset, data)
+  }
+
+  /** Settles when nothing of what `writeNow` took lies in the range any more; undefined if nothing does now. */
+  whenWritten(offset: number, length: number): Promise<void> | undefined {
+    return writeThread.whenWritten(this.#fd, offset, length)
   }
 
   /** Whoever asks while nothing has landed since the last one began shares that. */
@@ -44,15 +75,34 @@ export class SyncedFile {
     return done
   }
 
+  readonly #written = (error?: Error): void => {
+    if (error !== undefined) this.#failure ??= diskError(this.#path, 'write', error)
+  }
+
   async #sync(landed: number): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure
-    try {
-      await datasync(this.#fd)
-      this.#covered = Math.max(this.#covered, landed)
-    } catch (error) {
-      this.#failure = diskError(this.#path, 'flush', error)
+    if (this.#failure !== undefined) {
+      // The file may be closed behind this.
+      await this.whenWritten(0, Infinity)
       throw this.#failure
     }
+    const start = performance.now()
+    try {
+      await this.#datasync()
+      this.#covered = Math.max(this.#covered, landed)
+    } catch (error) {
+      this.#failure ??= diskError(this.#path, 'flush', error)
+    }
+    this.#tookMs = performance.now() - start
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  async #datasync(): Promise<void> {
+    if (this.#tookMs < quickMs) {
+      const synced = writeThread.sync(this.#fd)
+      if (synced !== undefined) return synced
+    }
+    await this.whenWritten(0, Infinity)
+    await datasync(this.#fd)
   }
 }
 

@@ -91,8 +91,7 @@ export class TargetDisk implements BlockDevice {
       onGivenUp: count => context.onGivenUp?.(count),
       onNeed: (position, why) => context.onNeed(position, why)
     })
-    const machine = { writer: this.#writer, io: this.#io, underWay: this.#underWay }
-    this.#writes = new MachineWrites({ ...this.#chunkParts(), ...machine })
+    this.#writes = new MachineWrites({ ...this.#chunkParts(), writer: this.#writer, io: this.#io })
   }
 
   /**
@@ -162,9 +161,9 @@ export class TargetDisk implements BlockDevice {
     return this.#written(() => this.#writes.write({ offset, length: data.length }, data))
   }
 
-  writeSoon(offset: number, data: Uint8Array, written: (error?: Error) => void): boolean {
+  writeNow(offset: number, data: Uint8Array): boolean {
     if (this.#closed !== undefined || this.#handedOver || this.#sealing) return false
-    return this.#writes.writeSoon({ offset, length: data.length }, data, written)
+    return this.#writes.writeNow({ offset, length: data.length }, data)
   }
 
   /** As `write` of zeros; room on the target is given back where that can be. */
@@ -190,7 +189,7 @@ export class TargetDisk implements BlockDevice {
   }
 
   flush(): Promise<void> {
-    return this.#change(() => this.#io.run(() => this.#recorder.flush()), undefined)
+    return this.#change(() => this.#io.run(() => this.#writes.flush()), undefined)
   }
 
   /**
@@ -385,7 +384,8 @@ export class TargetDisk implements BlockDevice {
 
   /** For what the machine changes: not once it does that itself. */
   #written(job: () => Promise<void>): Promise<void> {
-    return this.#handedOver || this.#sealing ? Promise.reject(notOurs()) : this.#run(job)
+    if (this.#handedOver || this.#sealing) return Promise.reject(notOurs())
+    return this.#run(() => job().finally(() => this.#writes.done()))
   }
 
   /** For what changes the disk: once the machine has it, nothing does. */

@@ -40,7 +40,7 @@ export class Connection {
 
   readonly #options: ConnectionOptions
   readonly #bytes = new ByteQueue()
-  readonly #wakefulness = new Wakefulness(() => this.#transmission?.idle === true)
+  readonly #wakefulness = new Wakefulness(() => this.#transmission?.underWay ?? 0)
   readonly #handshake: Handshake
   readonly #closed = Promise.withResolvers<void>()
   #socket: Socket
@@ -162,7 +162,8 @@ export class Connection {
       budget,
       logger,
       client,
-      onProgress: this.#advance
+      onProgress: this.#advance,
+      onAnswered: () => this.#wakefulness.answered()
     })
     logger.debug('nbd client opened an export', { client, export: target.name })
     if (readDirectly(this.#socket, readBuffer, this.#receive, this.#place)) {
@@ -200,7 +201,7 @@ export class Connection {
   }
 
   #finishIfIdle(): void {
-    if (this.#transmission?.idle !== true) return
+    if (this.#transmission?.underWay !== 0) return
     if (this.#phase === 'leaving' || (this.#stopping && this.#phase === 'open')) this.#finish()
   }
 

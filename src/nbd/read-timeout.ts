@@ -25,7 +25,7 @@ export function withReadTimeout(device: BlockDevice, timeoutMs: number | undefin
       limited(signal, both => device.read(offset, length, both, into)),
     ...(device.readNow && { readNow: device.readNow.bind(device) }),
     write: (offset, data) => device.write(offset, data),
-    ...(device.writeSoon && { writeSoon: device.writeSoon.bind(device) }),
+    ...(device.writeNow && { writeNow: device.writeNow.bind(device) }),
     flush: () => device.flush(),
     ...(device.extents && { extents: device.extents.bind(device) }),
     ...(device.zero && { zero: device.zero.bind(device) }),

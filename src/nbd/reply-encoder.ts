@@ -30,9 +30,16 @@ export function encodeReply(style: HeaderStyle, request: Request, reply: Reply):
       encodeBlockStatus(chunk(index === statuses.length - 1), context, extents)
     )
   }
+  return [encodeDone(style, request)]
+}
+
+/** What says that all went well where there is nothing to give back. */
+export function encodeDone(style: HeaderStyle, request: Request): Buffer {
   // A simple reply is shorter, and allowed beside structured ones for all but a READ.
-  const mayBeSimple = style === 'structured' && request.command !== commands.READ
-  return [mayBeSimple ? encodeSimpleReply(reply.error, request.cookie) : encodeNone(chunk(true))]
+  if (style === 'simple' || (style === 'structured' && request.command !== commands.READ)) {
+    return encodeSimpleReply(replyErrors.NONE, request.cookie)
+  }
+  return encodeNone({ style, request, done: true })
 }
 
 /** What stands before the bytes of a READ that are sent in one piece. */

@@ -59,6 +59,13 @@ export class ReplyWriter {
     this.#batch.heldBytes += heldBytes
   }
 
+  /** Adds a small reply to those that leave next; `flush` sends it. */
+  add(reply: Uint8Array): void {
+    const batch = this.#batchFor(reply.length)
+    batch?.bytes.set(reply, batch.used)
+    this.fill(reply.length, 0)
+  }
+
   /**
    * Sends a reply at the end of the turn. A payload that is handed to the socket as it is must not
    * change until `taken`, which is called with `onTaken`.

@@ -5,9 +5,9 @@ import type { ByteQueue } from './byte-queue.ts'
 import type { NbdExport, Terms } from './exports.ts'
 import type { MemoryBudget } from './memory-budget.ts'
 import type { NbdLimits } from './nbd-limits.ts'
-import { encodeReadHeader, encodeReply } from './reply-encoder.ts'
+import { encodeDone, encodeReadHeader, encodeReply } from './reply-encoder.ts'
 import { ReplyWriter } from './reply-writer.ts'
-import { done, failed, handleRequest, type Reply } from './request-handler.ts'
+import { handleRequest, type Reply } from './request-handler.ts'
 import { RequestParser, type RequestStep } from './request-parser.ts'
 import { bytesHeldFor } from './request-rules.ts'
 import { commandFlags, commands, nameOf, replyErrors, type Request } from './wire.ts'
@@ -26,6 +26,7 @@ export interface TransmissionInit {
   readonly client: string
   /** A request was answered, or memory is to be had: there may be more to do, or nothing any more. */
   onProgress(): void
+  onAnswered(): void
 }
 
 /** When reads of so many bytes have been begun, everybody else has a turn of the event loop. */
@@ -68,8 +69,9 @@ export class Transmission {
     return this.#blocked
   }
 
-  get idle(): boolean {
-    return this.#pending.size === 0
+  /** Requests begun and not answered. */
+  get underWay(): number {
+    return this.#pending.size
   }
 
   /** For how long the client has taken nothing of what waits for it, in ms. */
@@ -184,9 +186,9 @@ export class Transmission {
       this.#send(request, { error: replyErrors.ESHUTDOWN })
       return
     }
-    if (this.#answerNow(request)) return
+    if (this.#readNow(request) || this.#writeNow(request, payload)) return
     this.#pending.add(request)
-    if (!this.#writesSoon(request, payload)) this.#runLonger(request, this.#lasting(payload))
+    this.#runLonger(request, this.#lasting(payload))
   }
 
   #runLonger(request: Request, payload: Buffer): void {
@@ -216,24 +218,25 @@ export class Transmission {
     }
     if (reply.cause !== undefined) this.#report(request, reply)
     this.#send(request, reply)
-    if (this.#blocked || this.idle) this.#init.onProgress()
+    this.#init.onAnswered()
+    if (this.#blocked || this.underWay === 0) this.#init.onProgress()
   }
 
-  /** A write that needs nothing else goes to the device without a promise, which takes a copy. */
-  #writesSoon(request: Request, payload: Buffer): boolean {
+  /** A write that the device takes a copy of is answered without a promise. */
+  #writeNow(request: Request, payload: Buffer): boolean {
     const { command, flags, offset, length } = request
     if (command !== commands.WRITE || length === 0 || (flags & commandFlags.FUA) !== 0) return false
     const { pool, target } = this.#init
-    const written = (cause?: Error): void => {
-      this.#answer(request, cause === undefined ? done : failed(cause))
-    }
-    if (target.device.writeSoon?.(offset, payload, written) !== true) return false
+    if (target.device.writeNow?.(offset, payload) !== true) return false
     pool.giveBack(payload)
+    this.#letGo(bytesHeldFor(request))
+    this.#writer.add(encodeDone(this.#init.terms.style, request))
+    this.#answeredNow = true
     return true
   }
 
   /** A small read of what is at hand is answered without a promise, from where it was read to. */
-  #answerNow(request: Request): boolean {
+  #readNow(request: Request): boolean {
     const { target, terms } = this.#init
     const { command, offset, length } = request
     if (command !== commands.READ || length === 0 || target.device.readNow === undefined)

@@ -1,13 +1,15 @@
 import { availableParallelism } from 'node:os'
 import { ProcessorLoad, systemClock } from '../base/index.ts'
 
-/** Who asks again as soon as this, waking included, so many times in a row, is worth staying awake for. */
-const soonMs = 0.1
-const soonMin = 4
-/** For how long after each request. QEMU's event loop does the same for at most 0.032 ms. */
-const awakeMs = 0.05
-/** So many more times in a row after it was of no use. */
-const soonMoreMin = 32
+/** What is waited for: the client to ask for something, or the device to do it. */
+type Side = 'client' | 'device'
+
+/** Who is as quick as this, waking included, is worth staying awake for, in ms. */
+const quickMs: Readonly<Record<Side, number>> = { client: 0.1, device: 0.4 }
+/** So many times in a row. */
+const quickMin = 4
+/** So many more times in a row after a client was waited for in vain. */
+const quickMoreMin = 32
 
 /** Where the time and the next turn of the event loop come from, and whether one can be spared. */
 export interface Turns {
@@ -29,39 +31,52 @@ const ownTurns: Turns = {
 }
 
 /**
- * Keeps the event loop turning for some tens of microseconds after a client was heard who has been asking
- * again that soon: to fall asleep and be woken takes longer than to answer (docs/bench-nbd.md). Clients
- * that take their time are slept for, and so is all that they wait for: it may need the processor.
+ * Keeps the event loop turning for some tenths of a millisecond at most while a client and its device do one thing
+ * after the other, each at once: to fall asleep and be woken takes as long as what is waited for (docs/bench-nbd.md). Clients
+ * that take their time are slept for, slow devices too, and what goes on side by side: it may need the processor.
  */
 export class Wakefulness {
-  readonly #isAnswered: () => boolean
+  readonly #underWay: () => number
   readonly #turns: Turns
-  #heardAt = -Infinity
-  /** How many requests in a row came soon; below zero after it was of no use to stay awake. */
-  #soon = 0
+  /** When somebody was last heard. */
+  #at = -Infinity
+  /** How many times in a row somebody was quick; below zero after a client was waited for in vain. */
+  #quick = 0
   #isAwake = false
 
-  /** `isAnswered`: the client waits for nothing. */
-  constructor(isAnswered: () => boolean, turns = ownTurns) {
-    this.#isAnswered = isAnswered
+  /** `underWay`: how much of what the client has asked for is not answered. */
+  constructor(underWay: () => number, turns = ownTurns) {
+    this.#underWay = underWay
     this.#turns = turns
   }
 
-  /** The client has asked for something. */
+  /** The client asks for something. */
   heard(): void {
+    if (this.#underWay() === 0) this.#count('client')
+  }
+
+  /** The device has done something. */
+  answered(): void {
+    if (this.#underWay() === 0) this.#count('device')
+  }
+
+  #count(side: Side): void {
     const now = this.#turns.now()
-    const isSoon = now - this.#heardAt < soonMs
-    this.#heardAt = now
-    this.#soon = isSoon ? Math.min(this.#soon + 1, soonMin) : Math.min(this.#soon, 0)
-    if (this.#isAwake || this.#soon < soonMin || this.#turns.areWanted()) return
+    const isQuick = now - this.#at < quickMs[side]
+    this.#at = now
+    this.#quick = isQuick ? Math.min(this.#quick + 1, quickMin) : Math.min(this.#quick, 0)
+    if (this.#isAwake || this.#quick < quickMin || this.#turns.areWanted()) return
     this.#isAwake = true
     this.#turns.next(this.#look)
   }
 
   readonly #look = (): void => {
-    const isLate = this.#turns.now() - this.#heardAt > awakeMs
-    if (isLate) this.#soon = -soonMoreMin
-    this.#isAwake = !isLate && this.#isAnswered() && !this.#turns.areWanted()
+    const underWay = this.#underWay()
+    const side = underWay === 0 ? 'client' : 'device'
+    const isLate = this.#turns.now() - this.#at > quickMs[side]
+    // A disk takes longer now and then, and is as quick again; a client has something else to do.
+    if (isLate && side === 'client') this.#quick = -quickMoreMin
+    this.#isAwake = !isLate && underWay <= 1 && !this.#turns.areWanted()
     if (this.#isAwake) this.#turns.next(this.#look)
   }
 }

@@ -104,3 +104,28 @@ test('those who wait come in their order; who is waited for comes at once, who i
   t.deepEqual(came, ['third', 'first', 'second'])
   t.is(timers.now(), 3 * second)
 })
+
+test('beside a machine that uses its disk they go several at once', async t => {
+  const timers = new HandTimers()
+  const io = new MachineIo(timers)
+  const bytes = limits.backgroundBurstBytes / 4
+  const pace = new BackgroundPace(timers, io, { rate: 4 * bytes })
+  const came: number[] = []
+  await pace.turn(bytes)
+  const coming = Array.from({ length: 10 }, async () => {
+    await pace.turn(bytes)
+    came.push(timers.now())
+  })
+  await timeOf(timers, () => {
+    // It is never idle.
+    const again = (): void => {
+      io.touched()
+      if (came.length < 10) timers.after(1, again)
+    }
+    again()
+    return Promise.all(coming)
+  })
+  const bursts = [...new Set(came)].map(at => came.filter(each => each === at).length)
+  t.deepEqual(bursts, [4, 4, 2])
+  t.is(came.at(-1), 2_250, 'at the rate all the same')
+})

@@ -206,6 +206,10 @@ export class CrashMachine {
     const fill = kind === 'zero' ? 0 : 1 + Math.floor(this.#random.next() * 255)
     const data = Buffer.alloc(length, fill)
     const written = this.#model.begin(offset, data)
+    if (kind === 'write' && this.#disk.writeNow(offset, data)) {
+      this.#model.end(written)
+      return
+    }
     const life = this.#life
     const writing =
       kind === 'zero' ? this.#disk.zero(offset, length) : this.#disk.write(offset, data)

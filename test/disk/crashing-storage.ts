@@ -4,6 +4,11 @@ import type { Storage } from '../../src/disk/storage.ts'
 
 export const sectorBytes = 512
 
+interface Taken {
+  readonly offset: number
+  readonly data: Buffer
+}
+
 interface Version {
   /** Grows with each. */
   readonly number: number
@@ -21,6 +26,8 @@ export class CrashingStorage implements Storage {
   readonly #random: Random
   /** Contents of a sector since it was last durable, oldest first. */
   readonly #unsynced: Map<number, Version[]>
+  /** By `writeNow`, and not written yet; in the memory of the process. */
+  #taken: Taken[] = []
   #dead = false
   #landed: number
   #covered = 0
@@ -47,21 +54,35 @@ export class CrashingStorage implements Storage {
 
   /** What a reader sees now. */
   get bytes(): Buffer {
+    this.#writeTaken()
     return this.#current
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
     await this.#pause()
+    this.#writeTaken()
     return Buffer.from(this.#current.subarray(offset, offset + length))
+  }
+
+  /** Sometimes there is no room. */
+  writeNow(offset: number, data: Uint8Array): boolean {
+    if (this.#dead || this.#random.next() < 0.2) return false
+    this.#taken.push({ offset, data: Buffer.from(data) })
+    this.#landed++
+    return true
   }
 
   async write(offset: number, data: Uint8Array): Promise<void> {
     if (offset < 0 || offset + data.length > this.size) throw new Error('written outside')
+    // As a device does it with what is small.
+    const isSmall = data.length <= 16 * 1024 && this.#random.next() < 0.5
+    if (isSmall && this.writeNow(offset, data)) return
     const copy = Buffer.from(data)
     // In two steps, as a crash of the process may fall between them; a sector is never torn.
     const middle = Math.floor((offset + copy.length / 2) / sectorBytes) * sectorBytes
     const half = Math.max(0, middle - offset)
     await this.#pause()
+    this.#writeTaken()
     this.#apply(offset, copy.subarray(0, half))
     await this.#pause()
     this.#apply(offset + half, copy.subarray(half))
@@ -84,6 +105,7 @@ export class CrashingStorage implements Storage {
 
   async sync(): Promise<void> {
     const landed = this.#landed
+    this.#writeTaken()
     const last = this.#versions
     await this.#pause()
     for (const [sector, list] of this.#unsynced) {
@@ -98,9 +120,12 @@ export class CrashingStorage implements Storage {
 
   /**
    * Stops for good: every operation under way or to come fails. Returns what the next process finds:
-   * after a kill all that was written, after a loss of power any of it that was not synced.
+   * after a kill all that was written, after a loss of power any of it that was not synced. Of what was only taken,
+   * some had been written.
    */
   crash(kind: 'killed' | 'power-loss'): CrashingStorage {
+    this.#taken.length = Math.floor(this.#random.next() * (this.#taken.length + 1))
+    this.#writeTaken()
     this.#dead = true
     if (kind === 'killed') {
       return new CrashingStorage(this.#current, this.#random, this.#durable, this.#unsynced)
@@ -110,6 +135,10 @@ export class CrashingStorage implements Storage {
       survivor?.bytes.copy(this.#durable, sector * sectorBytes)
     }
     return new CrashingStorage(this.#durable, this.#random)
+  }
+
+  #writeTaken(): void {
+    for (const { offset, data } of this.#taken.splice(0)) this.#apply(offset, data)
   }
 
   #apply(offset: number, data: Buffer): void {

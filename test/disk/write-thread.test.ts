@@ -15,7 +15,7 @@ function write(file: number, offset: number, data: Uint8Array): Promise<void> | 
   return isTaken ? promise : undefined
 }
 
-test('what was written is there, whoever wrote how much at the same time', async t => {
+test.serial('what was written is there, whoever wrote how much at the same time', async t => {
   await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
   const pieces = fc.array(fc.nat(9000), { minLength: 1, maxLength: 300 })
   await fc.assert(
@@ -45,7 +45,7 @@ test('what was written is there, whoever wrote how much at the same time', async
   )
 })
 
-test('a write that fails says why, and those beside it are done', async t => {
+test.serial('a write that fails says why, and those beside it are done', async t => {
   await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
   await using full = await open('/dev/full', 'w')
   await using unwritable = await open('/dev/zero', 'r')
@@ -62,6 +62,52 @@ test('a write that fails says why, and those beside it are done', async t => {
   t.is((await file.readFile()).toString(), 'onefour')
 })
 
-test('there is no room for what is large', async t => {
+test.serial('there is no room for what is large', async t => {
   t.is(write(1, 0, Buffer.alloc(1 << 20)), undefined)
 })
+
+test.serial('who finds no room waits for it', async t => {
+  await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
+  const writes = Array.from({ length: 500 }, async (_, number) => {
+    await thread.writeSoon(file.fd, number * 8192, Buffer.alloc(8192, number))
+  })
+  await Promise.all(writes)
+  const pieces = Array.from({ length: 500 }, (_, number) => Buffer.alloc(8192, number))
+  t.true(Buffer.concat(pieces).equals(await file.readFile()))
+  t.is(thread.writeSoon(file.fd, 0, Buffer.alloc(1 << 20)), undefined)
+})
+
+test.serial('a range is under way until it is written, whoever else wants to know', async t => {
+  await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
+  const told: string[] = []
+  const count = (): void => void told.push('written')
+  for (let number = 0; number < 20; number++) {
+    t.true(thread.write(file.fd, number * 100, Buffer.alloc(100, number), count, false))
+  }
+  t.is(thread.whenWritten(file.fd + 1, 0, Infinity), undefined, 'another file')
+  t.is(thread.whenWritten(file.fd, 2000, 10), undefined, 'behind it')
+  const waits = [50, 1999, 0].map(async offset => {
+    await thread.whenWritten(file.fd, offset, 1)
+    const [byte] = (await file.read(Buffer.alloc(1), 0, 1, offset)).buffer
+    t.is(byte, Math.floor(offset / 100))
+  })
+  await Promise.all(waits)
+  await thread.whenWritten(file.fd, 0, Infinity)
+  t.is(told.length, 20)
+})
+
+test.serial(
+  'a sync comes behind what was asked for before; a second one has to be done elsewhere',
+  async t => {
+    await using file = await open(join(await temporaryDirectory(t), 'file'), 'w+')
+    const order: string[] = []
+    const told = (): void => void order.push('written')
+    t.true(thread.write(file.fd, 0, Buffer.from('one'), told, false))
+    const synced = thread.sync(file.fd)
+    t.is(thread.sync(file.fd), undefined)
+    await synced?.then(() => order.push('synced'))
+    t.deepEqual(order, ['written', 'synced'])
+    await using pipe = await open('/dev/null', 'w')
+    await t.throwsAsync(thread.sync(pipe.fd) ?? Promise.resolve(), { code: 'EINVAL' })
+  }
+)

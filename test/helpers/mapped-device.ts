@@ -27,8 +27,8 @@ export function mappedDevice(content: number | Uint8Array, known: readonly Exten
       return isData
     },
     write: (offset, data) => memory.write(offset, data),
-    writeSoon: (offset, data, written) => {
-      void memory.write(offset, Buffer.from(data)).then(() => written())
+    writeNow: (offset, data) => {
+      memory.bytes.set(data, offset)
       return true
     },
     flush: () => memory.flush(),
