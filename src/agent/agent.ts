@@ -146,12 +146,17 @@ export class Agent {
       identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
+      formerName: this.#machine.formerName,
       machineIds: this.#machineIds,
       relay: this.#relay,
       ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
+        this.#machine = { ...this.#machine, formerName: undefined }
         this.#background(this.#keepIdentity())
+      },
+      onNameKept: (name, why) => {
+        this.#emit({ event: 'name-kept', seconds: secondsUp(), name, why })
       },
       onNeighbour: link => this.#session?.greet(link),
       onAlone: (addresses, why) => {
@@ -370,7 +375,7 @@ export class Agent {
       nbd: this.#nbd?.address ?? formatNbdAddress(this.#nbdAddress),
       size: image.size,
       image: imageCidText(image.imageId),
-      name: this.#machine.name,
+      name: this.#machine.formerName ?? this.#machine.name,
       present: presentChunks / chunkCount,
       ...(this.#disk.handedOver ? { handedOver: true } : {})
     }

@@ -12,6 +12,7 @@ import {
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { isCertifiable } from '../swarm/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
+import { choiceOf } from './choices.ts'
 import { formatBytes } from './formats.ts'
 import { checkedLocation, unreachableText } from './location.ts'
 import {
@@ -114,8 +115,8 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   if (options.carriesRoot === true) staysUntilPowerOff('agent')
-  const isUntilComplete = untilOf(options.until)
-  const writes = writesOf(options.writes)
+  const isUntilComplete = choiceOf('--until', options.until, ['stopped', 'complete']) === 'complete'
+  const writes = choiceOf('--writes', options.writes, ['keep', 'discard'])
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
@@ -173,16 +174,6 @@ function checkMachineName(name: string): void {
   throw new BootswarmError('ERR_USAGE', '--name is empty, longer than 128 characters, or not text')
 }
 
-function writesOf(text: string): 'keep' | 'discard' {
-  if (text === 'keep' || text === 'discard') return text
-  throw new BootswarmError('ERR_USAGE', `--writes ${text} is neither 'keep' nor 'discard'`)
-}
-
-function untilOf(text: string): boolean {
-  if (text === 'stopped' || text === 'complete') return text === 'complete'
-  throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
-}
-
 function profileAfterMsOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   if (text === 'never') return Infinity
@@ -223,35 +214,10 @@ function sayToPeople(): (event: AgentEvent) => void {
         progress ??= startProgress('streaming', false)
         progress.update(event.present * size, size)
         return
-      case 'unreachable':
-        printNote(unreachableText(event.addresses, event.why))
-        return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)
         scan.update(event.bytesDone, event.size)
         if (event.bytesDone === event.size) scan.end()
-        return
-      case 'starved':
-        printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)
-        return
-      case 'fed':
-        printNote(`reads are answered again, after ${event.waited} s`)
-        return
-      case 'stalled':
-        printNote(stalledText(event.chunks, event.answers))
-        return
-      case 'full':
-      case 'room':
-        printNote(roomText(event.event))
-        return
-      case 'given-up':
-        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
-        return
-      case 'newer':
-        printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
-        return
-      case 'unknown':
-        printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
         return
       case 'present':
         printLine(presentText(event))
@@ -266,8 +232,18 @@ function sayToPeople(): (event: AgentEvent) => void {
         isComplete = true
         printLine(`complete and verified after ${event.seconds} s`)
         return
+      case 'unreachable':
+      case 'name-kept':
+      case 'starved':
+      case 'fed':
+      case 'stalled':
+      case 'full':
+      case 'room':
+      case 'given-up':
+      case 'newer':
+      case 'unknown':
       case 'foreseen':
-        printNote(`${event.chunks} chunks that ${event.reports} boots read come first`)
+        printNote(remarkOf(event))
         return
       case 'booted':
       case 'stopped':
@@ -278,10 +254,44 @@ function sayToPeople(): (event: AgentEvent) => void {
   }
 }
 
-function roomText(event: 'full' | 'room'): string {
-  return event === 'full'
-    ? 'the file system of the target disk is full; streaming waits for room there'
-    : 'there is room on the target disk again; streaming goes on'
+type Remark =
+  | 'unreachable'
+  | 'name-kept'
+  | 'starved'
+  | 'fed'
+  | 'stalled'
+  | 'full'
+  | 'room'
+  | 'given-up'
+  | 'newer'
+  | 'unknown'
+  | 'foreseen'
+
+function remarkOf(event: Extract<AgentEvent, { event: Remark }>): string {
+  switch (event.event) {
+    case 'unreachable':
+      return unreachableText(event.addresses, event.why)
+    case 'name-kept':
+      return `this machine is still called ${event.name}: no other name was signed (${event.why}); for that start it with --name and a ticket that is valid, while a seed runs`
+    case 'starved':
+      return `${event.reads} reads wait: nobody can deliver their chunks; still trying`
+    case 'fed':
+      return `reads are answered again, after ${event.waited} s`
+    case 'stalled':
+      return stalledText(event.chunks, event.answers)
+    case 'full':
+      return 'the file system of the target disk is full; streaming waits for room there'
+    case 'room':
+      return 'there is room on the target disk again; streaming goes on'
+    case 'given-up':
+      return `no room to keep ${event.chunks} chunks that the machine wrote into for peers`
+    case 'newer':
+      return `${event.name} is now ${event.image}; to switch this disk to it add --redeploy`
+    case 'unknown':
+      return `the seed knows no image ${event.name}; this disk goes on with ${event.image}`
+    case 'foreseen':
+      return `${event.chunks} chunks that ${event.reports} boots read come first`
+  }
 }
 
 function stalledText(chunks: number, answers: readonly string[]): string {
