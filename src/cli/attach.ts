@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { secondsUp } from '../base/index.ts'
 import { KernelNbd, parseNbdAddress } from '../nbd/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
+import { wholeNumberOf } from './choices.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
@@ -47,7 +48,7 @@ async function run(options: AttachCommand): Promise<void> {
     address: parseNbdAddress(nbd),
     device,
     exportName: options.export,
-    deadConnectionSeconds: waitSecondsOf(options.waitFor),
+    deadConnectionSeconds: wholeNumberOf('--wait-for', options.waitFor, 1, waitSecondsMax),
     onLost: () => say({ event: 'lost', seconds: secondsUp() }),
     onReconnected: () => say({ event: 'reconnected', seconds: secondsUp() })
   })
@@ -57,12 +58,6 @@ async function run(options: AttachCommand): Promise<void> {
   await stopped
   await kernel.detach()
   say({ event: 'stopped', seconds: secondsUp() })
-}
-
-function waitSecondsOf(text: string): number {
-  const wanted = Number(text)
-  if (Number.isInteger(wanted) && wanted > 0 && wanted <= waitSecondsMax) return wanted
-  throw new BootswarmError('ERR_USAGE', `--wait-for ${text} is not a whole number of seconds`)
 }
 
 function sayToPeople(event: AttachEvent): void {
