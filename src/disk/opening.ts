@@ -13,8 +13,9 @@ import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
 import type { DiskParts } from './disk-parts.ts'
-import { changedNs, hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
+import { hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
 import type { HeldFile, HoldOptions } from './target-files.ts'
+import { targetMarkOf } from './target-mark.ts'
 
 export interface OpenOptions {
   /** A file, made if absent, or a block device. */
@@ -63,8 +64,11 @@ export async function openTarget(options: OpenOptions): Promise<DiskParts> {
     const unclaim = async (): Promise<void> => {
       for (const file of held) await file.unclaim()
     }
-    const [file] = held
-    if (file?.kind === 'file') parts.metadata.onTarget(() => changedNs(file))
+    const [target, side] = held
+    // Metadata on the device itself is of no other.
+    if (target !== undefined && side !== undefined) {
+      parts.metadata.onTarget(() => targetMarkOf(target, parts.metadata.superblock))
+    }
     return { ...parts, overlay, unclaim, image: options.image, release }
   } catch (error) {
     await release()
@@ -136,7 +140,8 @@ class Opening {
     if (foreignPin(found.superblock, this.#options) !== undefined) {
       return this.#redeploy(file, side, found)
     }
-    const superblock = await this.#believed(file, found.superblock)
+    const superblock =
+      side === undefined ? found.superblock : await this.#believed(file, found.superblock)
     const metadata = await Metadata.load(found.storage, superblock)
     const { blank, relocating } = found.superblock
     const { reuse } = this.#options
@@ -148,11 +153,12 @@ class Opening {
     }
   }
 
-  /** A file that was left otherwise is another one, or others wrote into it: is it complete? */
+  /** A target that was left otherwise is another one, or others wrote into it: is it complete? */
   async #believed(file: HeldFile, superblock: Superblock): Promise<Superblock> {
-    const { complete, handedOver, targetChangedNs } = superblock
-    if (!complete || handedOver || file.kind === 'device') return superblock
-    if ((await changedNs(file)) === targetChangedNs) return superblock
+    const { complete, handedOver, targetMark } = superblock
+    if (!complete || handedOver) return superblock
+    if (targetMark !== 0n && (await targetMarkOf(file, superblock)) === targetMark)
+      return superblock
     const { path, logger } = this.#options
     logger.warn(`${path} is not as it was left: all of it is verified again`, { path })
     return { ...superblock, complete: false }

@@ -302,8 +302,8 @@ async function change(path: string, how: () => Promise<void>): Promise<void> {
 }
 
 /** Whether it opens as complete, and what a verification finds. */
-async function reopened(path: string, mark = false) {
-  const disk = await TargetDisk.open(optionsFor(path, image))
+async function reopened(path: string, mark = false, metadataPath?: string) {
+  const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
   const isComplete = disk.markedComplete
   const { badChunks } = await disk.verify(image)
   if (mark) await disk.markComplete()
@@ -343,8 +343,29 @@ test('what an earlier version left as complete is verified once more', async t =
   const reading = decodeSuperblock(side.subarray(0, pageBytes))
   if (reading.kind !== 'intact') return t.fail()
   const generation = reading.superblock.generation + 1
-  const former = encodeSuperblock({ ...reading.superblock, generation, targetChangedNs: 0n })
+  const former = encodeSuperblock({ ...reading.superblock, generation, targetMark: 0n })
   await overwrite(`${path}.bootswarm`, 0, former)
   t.deepEqual(await reopened(path, true), { isComplete: false, bad: 0 })
   t.deepEqual(await reopened(path), { isComplete: true, bad: 0 })
+})
+
+test.serial('a device whose metadata lies elsewhere is not taken for another one', async t => {
+  const size = Math.ceil(image.size / 4096) * 4096
+  const make = async () => {
+    const path = await newDevice(t, size)
+    const metadataPath = join(await temporaryDirectory(t), 'metadata')
+    const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
+    await placeAll(disk, image)
+    await disk.finish()
+    await disk.markComplete()
+    await disk.write(8192, noise(4096))
+    await disk.close()
+    t.deepEqual(await reopened(path, false, metadataPath), { isComplete: true, bad: 0 })
+    return { path, metadataPath }
+  }
+  const [first, second] = [await make(), await make()]
+  t.like(await reopened(second.path, false, first.metadataPath), { isComplete: false })
+  const back = await reopened(first.path, true, first.metadataPath)
+  t.deepEqual(back, { isComplete: false, bad: 0 }, 'it is verified again')
+  t.like(await reopened(first.path, false, first.metadataPath), { isComplete: true })
 })
