@@ -13,6 +13,7 @@ import {
   startBootswarm,
   temporaryDirectory
 } from '../helpers/process.ts'
+import { lastObject } from '../product/lab.ts'
 import { flipByte } from '../store/damage.ts'
 
 // The image commands as their users run them: real processes, real files.
@@ -41,10 +42,6 @@ async function imported(t: ExecutionContext) {
 
 function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1) ?? ''
-}
-
-function lastObject(text: string): Record<string, unknown> {
-  return JSON.parse(lastLine(text)) as Record<string, unknown>
 }
 
 test('import, list, show, verify and export one image', async t => {
