@@ -141,7 +141,7 @@ class Opening {
       return this.#redeploy(file, side, found)
     }
     const superblock =
-      side === undefined ? found.superblock : await this.#believed(file, found.superblock)
+      side === undefined ? found.superblock : await this.#believed(file, side, found.superblock)
     const metadata = await Metadata.load(found.storage, superblock)
     const { blank, relocating } = found.superblock
     const { reuse } = this.#options
@@ -153,13 +153,22 @@ class Opening {
     }
   }
 
-  /** A target that was left otherwise is another one, or others wrote into it: is it complete? */
-  async #believed(file: HeldFile, superblock: Superblock): Promise<Superblock> {
-    const { complete, handedOver, targetMark } = superblock
+  /**
+   * A target that was left otherwise is another one, or others wrote into it: is it complete? Of a file
+   * the folder and the name say whose it is; a device that is another one may be somebody's.
+   */
+  async #believed(file: HeldFile, side: string, superblock: Superblock): Promise<Superblock> {
+    const { complete, handedOver, clean, targetMark } = superblock
     if (!complete || handedOver) return superblock
-    if (targetMark !== 0n && (await targetMarkOf(file, superblock)) === targetMark)
-      return superblock
-    const { path, logger } = this.#options
+    const mark = targetMark === 0n ? 0n : await targetMarkOf(file, superblock)
+    if (mark !== 0n && mark === targetMark) return superblock
+    const { path, force, logger } = this.#options
+    if (file.kind === 'device' && clean && mark !== 0n && force !== true) {
+      throw new BootswarmError(
+        'ERR_TARGET_FOREIGN',
+        `${path} is not as ${side} says it was left: is that the metadata of another disk? Nothing was written; --force verifies it, and fetches what differs`
+      )
+    }
     logger.warn(`${path} is not as it was left: all of it is verified again`, { path })
     return { ...superblock, complete: false }
   }
