@@ -52,7 +52,8 @@ async function run(options: AttachCommand): Promise<void> {
     onLost: () => say({ event: 'lost', seconds: secondsUp() }),
     onReconnected: () => say({ event: 'reconnected', seconds: secondsUp() })
   })
-  const stopped = untilStopped()
+  // A device that loses its helper waits for the next; one that is detached fails what is mounted on it.
+  const stopped = untilStopped({ onHangup: false })
   await kernel.attach()
   say({ event: 'attached', device, size: kernel.size, nbd })
   await stopped
