@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { createStore } from '../../src/store/index.ts'
+import { openOrCreateStore } from '../../src/store/index.ts'
 import { bulkNoise, mixedImage, noise } from '../helpers/image-files.ts'
 import {
   launcherPath,
@@ -264,7 +264,7 @@ test('on a terminal an import shows a bar, and its result below', async t => {
 })
 
 test('an unexpected error is one line, its stack for those who debug', async t => {
-  const store = await createStore(join(await temporaryDirectory(t), 'store'))
+  const store = await openOrCreateStore(join(await temporaryDirectory(t), 'store'))
   await store.close()
   const args = ['image', 'list', '--store', store.directory]
   // A store under whose feet a table is taken away: no error of ours.
