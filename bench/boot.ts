@@ -16,6 +16,10 @@ const values = commandLine(
   'From the kernel to the login prompt, over the swarm, nbdkit and a local disk (docs/bench-boot.md)',
   {
     rounds: { type: 'string', default: '5' },
+    /** Of each machine. */
+    processors: { type: 'string', default: '1' },
+    /** Which, separated by commas; all by default. */
+    only: { type: 'string' },
     json: { type: 'string' }
   }
 )
@@ -24,22 +28,26 @@ const program = fileURLToPath(new URL('../bin/bootswarm', import.meta.url))
 const bench = new BenchLife()
 try {
   const lab = await Lab.make(bench.life)
-  const all = await contenders(bench.life, lab)
+  const processors = Number(values.processors)
+  const all = (await contenders(bench.life, lab, processors)).filter(
+    ({ name }) => values.only?.split(',').includes(name) ?? true
+  )
   const boots: Boot[] = []
   for (let round = 0; round < Number(values.rounds); round++) {
     // In another order each time: what one leaves in the host's page cache meets all of them.
     const turn = round % all.length
     for (const contender of [...all.slice(turn), ...all.slice(0, turn)]) {
       const boot = await contender.boot()
-      lab.note(`${boot.contender}: ${boot.loginSeconds.toFixed(1)} s`)
+      lab.note(`${boot.contender}: ${JSON.stringify(boot)}`)
       boots.push(boot)
     }
   }
   const rows = rowsOf(boots)
+  console.log(`machines of ${processors} processors\n`)
   const sizes = await sizesOf(lab.image.initrd)
   console.log(markdownOf(rows, sizes))
   if (values.json !== undefined) {
-    await writeFile(values.json, JSON.stringify({ rows, sizes, boots }, null, 2))
+    await writeFile(values.json, JSON.stringify({ processors, rows, sizes, boots }, null, 2))
   }
 } finally {
   await bench.end()

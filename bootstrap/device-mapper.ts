@@ -18,6 +18,7 @@ const nameBytesMax = 127
 const requests = { suspend: 6, status: 7, load: 9, clear: 10, table: 12 } as const
 
 const flags = {
+  readOnly: 1 << 0,
   suspend: 1 << 1,
   statusTable: 1 << 4,
   inactivePresent: 1 << 6,
@@ -27,6 +28,7 @@ const flags = {
 export interface MappedDevice {
   readonly uuid: string
   readonly isSuspended: boolean
+  readonly isReadOnly: boolean
   /** A table is loaded that the next resume puts into force. */
   readonly hasNext: boolean
 }
@@ -59,6 +61,7 @@ export class DeviceMapper {
     return {
       uuid: textAt(bytes, uuidOffset),
       isSuspended: (state & flags.suspend) !== 0,
+      isReadOnly: (state & flags.readOnly) !== 0,
       hasNext: (state & flags.inactivePresent) !== 0
     }
   }
@@ -79,13 +82,16 @@ export class DeviceMapper {
     return targets
   }
 
-  /** Loads a table of one target, which claims the devices in it; it is not in force yet. */
+  /**
+   * Loads a table of one target, which claims the devices in it; it is not in force yet. A device that can only be read
+   * stays so.
+   */
   load({ sectors, kind, parameters }: Target): void {
     const target = Buffer.alloc(targetBytes + Buffer.byteLength(parameters) + 1)
     target.writeBigUInt64LE(BigInt(sectors), 8)
     target.write(kind, 24, 'latin1')
     target.write(parameters, targetBytes, 'latin1')
-    this.#request('load', 0, target)
+    this.#request('load', this.status().isReadOnly ? flags.readOnly : 0, target)
   }
 
   /** Forgets a table that is not in force yet. */

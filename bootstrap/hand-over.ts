@@ -125,6 +125,6 @@ function numberOf(disk: string): string {
 
 const { control, disk, name } = values
 if (control?.startsWith('unix:') !== true || disk === undefined || name === undefined) fail(usage)
-await handOver(control.slice('unix:'.length), disk, name).catch((error: unknown) =>
+void handOver(control.slice('unix:'.length), disk, name).catch((error: unknown) =>
   fail(error instanceof Error ? error.message : String(error))
 )

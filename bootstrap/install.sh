@@ -6,7 +6,8 @@ set -eu
 here=$(dirname "$(readlink -f "$0")")
 root=${1:-}
 umask 022
-for script in hooks/bootswarm scripts/local-top/bootswarm scripts/init-bottom/bootswarm; do
+for script in hooks/bootswarm scripts/local-top/bootswarm scripts/local-premount/bootswarm \
+  scripts/init-bottom/bootswarm; do
   install -D -m 0755 "$here/initramfs-tools/$script" "$root/etc/initramfs-tools/$script"
 done
 for part in "$here"/first-stage/*.sh; do

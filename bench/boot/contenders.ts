@@ -33,8 +33,7 @@ export interface AgentFigures {
   /** From the start of the agent to a device that has the root. */
   readonly startSeconds: number
   readonly agentResidentBytes: number
-  readonly attachResidentBytes: number
-  /** Of the guest's one processor, from the agent's start to the prompt and the log-in after it. */
+  /** Of the guest's processors, from the agent's start to the prompt and the log-in after it. */
   readonly agentProcessorSeconds: number
   /** Payload of chunks that the seed had sent when the prompt came. */
   readonly bytesBeforeLogin: number
@@ -46,7 +45,7 @@ export interface Contender {
 }
 
 /** The same kernel and guest three times: its root on its own disk, on one NBD server, and in the swarm. */
-export async function contenders(life: Life, lab: Lab): Promise<Contender[]> {
+export async function contenders(life: Life, lab: Lab, processors: number): Promise<Contender[]> {
   const { kernel, initrd, disk } = lab.image
   const nbdInitrd = join(lab.directory, 'nbd-initrd.img')
   await makeNbdInitrd(initrd, nbdInitrd, { host: LabNetwork.address, port: nbdPort })
@@ -62,6 +61,7 @@ export async function contenders(life: Life, lab: Lab): Promise<Contender[]> {
         const machine = await lab.startMachine({
           drive,
           network,
+          processors,
           kernel: { file: kernel, initrd, arguments: args }
         })
         return toLogin('local disk', machine, start)
@@ -76,6 +76,7 @@ export async function contenders(life: Life, lab: Lab): Promise<Contender[]> {
         const machine = await lab.startMachine({
           drive: `file=${empty},format=raw`,
           network,
+          processors,
           kernel: { file: kernel, initrd: nbdInitrd, arguments: `ip=dhcp ${common}` }
         })
         const boot = await toLogin('nbdkit', machine, start)
@@ -83,27 +84,28 @@ export async function contenders(life: Life, lab: Lab): Promise<Contender[]> {
         return boot
       }
     },
-    { name: 'bootswarm', boot: () => bootSwarm(life, lab) }
+    { name: 'bootswarm', boot: () => bootSwarm(life, lab, processors) }
   ]
 }
 
 let disks = 0
 
-async function bootSwarm(life: Life, lab: Lab): Promise<Boot> {
+async function bootSwarm(life: Life, lab: Lab, processors: number): Promise<Boot> {
   const disk = await lab.emptyDisk(`machine-${disks++}`)
   const before = await bytesSent(lab)
   const start = performance.now()
   const machine = await lab.startMachine({
     drive: `file=${disk},format=raw`,
-    network: lab.network
+    network: lab.network,
+    processors
   })
   const boot = await untilLogin('bootswarm', machine, start)
   const bytesBeforeLogin = (await bytesSent(lab)) - before
   const { guest } = machine
   await guest.logIn()
   const resident =
-    'sed -n "s/^VmRSS:[^0-9]*/$name /p" /proc/$(cat /run/bootswarm/state/$name.pid)/status'
-  await guest.runCommand(`for name in agent attach; do ${resident}; done`, minuteMs)
+    'sed -n "s/^VmRSS:[^0-9]*/resident /p" /proc/$(cat /run/bootswarm/state/agent.pid)/status'
+  await guest.runCommand(resident, minuteMs)
   const times = 'cut -d" " -f14,15 /proc/$(cat /run/bootswarm/state/agent.pid)/stat'
   await guest.runCommand(`echo "agent ticks $(${times})"`, minuteMs)
   // The carrier writes each when it has heard of it.
@@ -123,9 +125,8 @@ async function bootSwarm(life: Life, lab: Lab): Promise<Boot> {
       readySeconds: momentOf(text, 'ready') - momentOf(text, 'agent.pid'),
       attachSeconds: momentOf(text, 'said-attached') - momentOf(text, 'ready'),
       startSeconds: at('the root is') - at('starting the agent'),
-      agentResidentBytes: residentOf(text, 'agent'),
+      agentResidentBytes: residentOf(text),
       agentProcessorSeconds: ticksOf(text) / ticksPerSecond,
-      attachResidentBytes: residentOf(text, 'attach'),
       bytesBeforeLogin
     }
   }
@@ -169,7 +170,7 @@ function ticksOf(console: string): number {
   return Number(user) + Number(system)
 }
 
-function residentOf(console: string, name: string): number {
-  const [, kib] = new RegExp(`^${name} +([0-9]+) kB`, 'm').exec(console) ?? []
+function residentOf(console: string): number {
+  const [, kib] = /^resident +([0-9]+) kB/m.exec(console) ?? []
   return Number(kib) * 1024
 }

@@ -40,7 +40,6 @@ export function rowsOf(boots: readonly Boot[]): Row[] {
               attachSeconds: medianOf('attachSeconds'),
               startSeconds: medianOf('startSeconds'),
               agentResidentBytes: medianOf('agentResidentBytes'),
-              attachResidentBytes: medianOf('attachResidentBytes'),
               agentProcessorSeconds: medianOf('agentProcessorSeconds'),
               bytesBeforeLogin: medianOf('bytesBeforeLogin')
             }
@@ -68,7 +67,7 @@ export function markdownOf(rows: readonly Row[], sizes: Sizes): string {
       ? []
       : [
           `fetching the agent ${seconds(agent.fetchSeconds)}, unpacking ${seconds(agent.unpackSeconds)}, its start to a root ${seconds(agent.startSeconds)}, of which the agent takes ${seconds(agent.readySeconds)} and its device ${seconds(agent.attachSeconds)}`,
-          `resident at login: agent ${mb(agent.agentResidentBytes)}, attach ${mb(agent.attachResidentBytes)}; the seed had sent ${mb(agent.bytesBeforeLogin)}; the agent had used ${seconds(agent.agentProcessorSeconds)} of the processor`
+          `resident at login: agent ${mb(agent.agentResidentBytes)}; the seed had sent ${mb(agent.bytesBeforeLogin)}; the agent had used ${seconds(agent.agentProcessorSeconds)} of the processor`
         ]
   const { firstStageBytes, archiveBytes } = sizes
   const both = `first stage ${mb(firstStageBytes)}, agent archive ${mb(archiveBytes)}, together ${mb(firstStageBytes + archiveBytes)}`

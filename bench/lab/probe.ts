@@ -1,6 +1,8 @@
 import { appendFileSync } from 'node:fs'
 import { Serving } from '../../src/scheduler/serving.ts'
 import { Link } from '../../src/swarm/link.ts'
+import { MessageReader } from '../../src/swarm/message-reader.ts'
+import { Outbox } from '../../src/swarm/outbox.ts'
 
 // Loaded into a seed or an agent before it starts (node --import): counts the messages that pass its
 // links and the chunks that it sends, four times a second, into the file BOOTSWARM_PROBE. Benches
@@ -25,24 +27,26 @@ function write(): void {
   chunks = []
 }
 
-type Messaged = { type: string }
-
 /* eslint-disable @typescript-eslint/unbound-method -- each is called with the object it came from */
-const { open, send, sendSegment } = Link.prototype
-Link.prototype.open = function (handlers) {
-  const { onMessage } = handlers
-  open.call(this, {
-    ...handlers,
-    onMessage: message => {
-      count(received, (message as Messaged).type)
-      onMessage.call(handlers, message)
-    }
-  })
+const { push } = MessageReader.prototype
+MessageReader.prototype.push = function* (bytes) {
+  for (const message of push.call(this, bytes)) {
+    count(received, message.type)
+    yield message
+  }
 }
-Link.prototype.send = function (message) {
-  count(sent, (message as Messaged).type)
-  send.call(this, message)
+const { put, take } = Outbox.prototype
+Outbox.prototype.put = function (message) {
+  const due = put.call(this, message)
+  for (const { type } of due) count(sent, type)
+  return due
 }
+Outbox.prototype.take = function () {
+  const rest = take.call(this)
+  if (rest !== undefined) count(sent, rest.type)
+  return rest
+}
+const { sendSegment } = Link.prototype
 Link.prototype.sendSegment = function (request, bytes) {
   count(sent, 'segment')
   sendSegment.call(this, request, bytes)

@@ -11,6 +11,7 @@ import { bitsPerSecond } from './network.ts'
 import type { LabOptions } from './options.ts'
 import type { ProbeSummary } from './probe-log.ts'
 import type { Outcome } from './run.ts'
+import { sum } from './statistics.ts'
 import type { Subject } from './subject.ts'
 
 /** A figure as this lab has it and as the simulator has it (docs/simulator.md). */
@@ -62,6 +63,7 @@ function sideBySide(
     queueMs,
     ...(straggler === undefined ? {} : { stragglerMbit: megabits(straggler) }),
     cores: cpus().length,
+    processorSeconds: sum(Object.values(outcome.processorSeconds)),
     chunks,
     trace: traceOf(subject)
   })

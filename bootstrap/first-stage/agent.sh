@@ -4,11 +4,8 @@
 # $home becomes a small root of its own: with the libraries that the hook listed, with a shell, and seen by nobody
 # else with /dev, /proc and /sys in it, so that no shutdown takes them away.
 prepare_home() {
-  while read -r file; do
-    [ -e "$home$file" ] && continue
-    mkdir -p "$home${file%/*}"
-    cp -L "$file" "$home$file" || fail 'there is no memory for the agent' 'this machine needs 1 GiB' || return
-  done </usr/lib/bootswarm/carried
+  carry_all /usr/lib/bootswarm/carried || return
+  if [ "$writes" = discard ]; then carry_all /usr/lib/bootswarm/carried-to-discard || return; fi
   mkdir -p "$home/bin" "$home/dev" "$home/proc" "$home/sys" "$home/run" "$home/tmp" "$home/etc" "$home/state"
   for program in sh cat cp kill sleep stat mkfifo readlink dirname mount rm mv; do
     [ -e "$home/bin/$program" ] || ln -s busybox "$home/bin/$program"
@@ -24,6 +21,14 @@ prepare_home() {
   [ -s "$home/state/name" ] || name_by_card >"$home/state/name"
   chmod 0700 "$home/state"
   name_servers >"$home/etc/resolv.conf"
+}
+
+carry_all() {
+  while read -r file; do
+    [ -e "$home$file" ] && continue
+    mkdir -p "$home${file%/*}"
+    cp -L "$file" "$home$file" || fail 'there is no memory for the agent' 'this machine needs 1 GiB' || return
+  done <"$1"
 }
 
 name_servers() {
@@ -55,7 +60,7 @@ start_agent() {
       explain_agent
       return 1
     fi
-    sleep 0.1
+    sleep 0.3
   done
 }
 

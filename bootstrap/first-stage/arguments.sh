@@ -1,10 +1,10 @@
 # The kernel's arguments, as bootstrap/README.md lists them.
 # shellcheck shell=sh
 
-# Sets ticket, image, disk, writes, consent, archive, from, machine_name, patience; is_wanted where any is given.
+# Sets ticket, image, disk, writes, overlay, consent, archive, from, machine_name, patience; is_wanted where any is given.
 # What is written as the agent's own file (netboot.conf) counts less than an argument.
 read_arguments() {
-  ticket='' image='' disk='' writes=keep consent='' archive='' from='' machine_name='' patience=120
+  ticket='' image='' disk='' writes=keep overlay='' consent='' archive='' from='' machine_name='' patience=120
   vlan='' boot_root='' is_wanted='' unknown=''
   for word in $(cat "${cmdline:-/proc/cmdline}"); do
     value=${word#*=}
@@ -13,6 +13,7 @@ read_arguments() {
       bootswarm.image=*) image=$value ;;
       bootswarm.disk=*) disk=$value ;;
       bootswarm.writes=*) writes=$value ;;
+      bootswarm.overlay=*) overlay=$value ;;
       bootswarm.consent=*) consent=$value ;;
       bootswarm.archive=*) archive=$value ;;
       bootswarm.from=*) from=$value ;;
@@ -43,6 +44,13 @@ check_arguments() {
     keep | discard) ;;
     *) fail "bootswarm.writes=$writes is neither keep nor discard" 'write one of them' || return ;;
   esac
+  case $overlay in
+    '') ;;
+    [1-9]*[MG])
+      case ${overlay%[MG]} in *[!0-9]*) refuse_overlay || return ;; esac
+      ;;
+    *) refuse_overlay || return ;;
+  esac
   case $consent in
     '' | wipe) ;;
     *) fail "bootswarm.consent=$consent is not wipe" 'write wipe to give the disk away' || return ;;
@@ -51,3 +59,5 @@ check_arguments() {
     '' | *[!0-9]*) fail "bootswarm.patience=$patience is no number of seconds" 'write one' || return ;;
   esac
 }
+
+refuse_overlay() { fail "bootswarm.overlay=$overlay is no size" 'write a number and M or G, such as 512M'; }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Starts the agent and what attaches it, starts them again when they end, and hands the disk over when it is complete.
+# Starts the agent, starts it again when it ends, and hands the disk over when it is complete.
 # It lives in memory, in a root of its own at /run/bootswarm, from before there is a root until power-off.
 set -u
 
-export PATH=/bin
+export PATH=/bin:/usr/bin:/usr/sbin
 restart_seconds=2
 log_bytes_max=262144
 
@@ -12,12 +12,15 @@ tell_console() { echo "<3>bootswarm: $*" >/dev/kmsg; }
 
 disk=$(read_state disk)
 writes=$(read_state writes)
+# The one linear device: under the root, or the root itself.
+case $writes in discard) linear=bootswarm-image ;; *) linear=bootswarm ;; esac
 
 # Everything that is started here writes its events to a pipe of its own, so that its process id is known.
 keep_agent() {
   while :; do
     set -- --ticket "$(read_state ticket)" --image "$(read_state image)" --disk "$disk" --name "$(read_state name)"
-    set -- "$@" --nbd unix:/run/bootswarm/nbd --control unix:/run/bootswarm/control --writes "$writes"
+    set -- "$@" --nbd unix:/run/bootswarm/nbd --device /dev/nbd0
+    set -- "$@" --control unix:/run/bootswarm/control --writes "$writes"
     if [ -d /netboot ]; then set -- "$@" --netboot-cache /netboot; fi
     if [ "$(read_state consent)" = wipe ] && [ ! -e /state/said-ready ]; then set -- "$@" --force; fi
     /bin/bootswarm agent "$@" --carries-root --json >/state/agent.events &
@@ -51,12 +54,8 @@ hear_agent() {
           : >/state/said-attached
         fi
         ;;
-      '{"event":"ready"'*)
-        : >/state/said-ready
-        if [ ! -e /state/attach.pid ]; then
-          start_aside keeper-of-attach keep_attached
-        fi
-        ;;
+      '{"event":"ready"'*) : >/state/said-ready ;;
+      '{"event":"attached"'*) : >/state/said-attached ;;
       '{"event":"progress"'*) echo "$line" >/state/progress ;;
       '{"event":"unreachable"'*) tell_console 'no seed answers; still trying. Is it up, and is the cable in?' ;;
       '{"event":"starved"'*)
@@ -65,9 +64,7 @@ hear_agent() {
       '{"event":"fed"'*) tell_console 'this machine goes on: what it waited for is here' ;;
       '{"event":"complete"'*)
         tell_console 'the disk is complete and verified'
-        if [ "$writes" = keep ] && [ ! -e /state/said-complete ]; then
-          start_aside hand-over hand_over
-        fi
+        [ -e /state/said-complete ] || start_aside hand-over hand_over
         echo "$line" >/state/said-complete
         ;;
       '{"event":"error"'*) echo "$line" >/state/error ;;
@@ -75,27 +72,12 @@ hear_agent() {
   done
 }
 
-keep_attached() {
-  until [ -e /state/handed-over ]; do
-    /bin/bootswarm attach --nbd unix:/run/bootswarm/nbd --device /dev/nbd0 --carries-root --json >/state/attach.events &
-    echo $! >/state/attach.pid
-    while read -r line; do
-      case $line in
-        '{"event":"attached"'*) : >/state/said-attached ;;
-        '{"event":"error"'*) [ -e /state/said-attached ] || echo "$line" >/state/error ;;
-      esac
-    done </state/attach.events
-    sleep "$restart_seconds"
-  done
-}
-
 # Until it has worked. Afterwards nothing holds the NBD device any more.
 hand_over() {
   until [ -e /state/handed-over ]; do
     if [ -e /state/said-attached ] &&
-      /bin/node /lib/hand-over.mjs --control unix:/run/bootswarm/control --disk "$disk" --name bootswarm; then
+      /bin/node /lib/hand-over.cjs --control unix:/run/bootswarm/control --disk "$disk" --name "$linear"; then
       : >/state/handed-over
-      kill "$(read_state attach.pid)"
       tell_console 'this machine uses its own disk from now on and needs nobody'
       return
     fi
@@ -114,9 +96,31 @@ keep_log_short() {
   done
 }
 
+# Where writes are discarded there is no room for more than a part of the memory. The kernel then ends the whole device.
+watch_overlay() {
+  warned=''
+  while sleep 5; do
+    # START LENGTH snapshot USED/ALL OF-ITS-OWN, in sectors; or START LENGTH snapshot Invalid.
+    # shellcheck disable=SC2046
+    set -- $(dmsetup status bootswarm 2>/dev/null)
+    case ${4:-} in
+      Invalid | Overflow)
+        tell_console 'the memory for what this machine writes is full: it must be started again (bootswarm.overlay= gives more)'
+        return
+        ;;
+      */*)
+        if [ -z "$warned" ] && [ $((${4%/*} * 5)) -gt $((${4#*/} * 4)) ]; then
+          warned=yes
+          tell_console 'four fifths of the memory for what this machine writes are used; when it is full the machine stops working'
+        fi
+        ;;
+    esac
+  done
+}
+
 # Those first who would start others again.
 end() {
-  for program in keeper-of-log keeper-of-agent keeper-of-attach hand-over attach agent; do
+  for program in keeper-of-log keeper-of-overlay keeper-of-agent hand-over agent; do
     [ -e "/state/$program.pid" ] && kill "$(read_state "$program.pid")" 2>/dev/null
   done
   exit 0
@@ -124,9 +128,13 @@ end() {
 trap end TERM INT
 
 rm -f /state/*.pid /state/*.events
-mkfifo /state/agent.events /state/attach.events
+mkfifo /state/agent.events
 keep_log_short &
 echo $! >/state/keeper-of-log.pid
+if [ "$writes" = discard ]; then
+  watch_overlay &
+  echo $! >/state/keeper-of-overlay.pid
+fi
 keep_agent &
 echo $! >/state/keeper-of-agent.pid
 wait $!

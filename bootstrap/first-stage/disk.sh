@@ -54,11 +54,13 @@ hide_disk() {
   case $name in *[0-9]) parts=${name}p ;; *) parts=$name ;; esac
   cat >/run/udev/rules.d/00-bootswarm.rules <<EOF
 SUBSYSTEM!="block", GOTO="bootswarm_end"
-KERNEL=="$name|${parts}[0-9]*|nbd0|nbd0p[0-9]*", GOTO="bootswarm_hide"
+KERNEL=="$name|${parts}[0-9]*|nbd0|nbd0p[0-9]*|ram0", GOTO="bootswarm_hide"
+ATTR{dm/name}=="bootswarm-image", GOTO="bootswarm_hide"
 GOTO="bootswarm_end"
 LABEL="bootswarm_hide"
 OPTIONS+="nowatch", OPTIONS+="link_priority=-1000"
 ENV{UDEV_DISABLE_PERSISTENT_STORAGE_RULES_FLAG}="1", ENV{SYSTEMD_READY}="0"
+ENV{DM_UDEV_DISABLE_DISK_RULES_FLAG}="1", ENV{DM_UDEV_DISABLE_OTHER_RULES_FLAG}="1"
 ENV{UDISKS_IGNORE}="1"
 LABEL="bootswarm_end"
 EOF
@@ -68,7 +70,12 @@ EOF
   udevadm settle --timeout=10
 }
 
-# What LVM is to look at: never the disk itself.
+# What LVM is to look at: never the disk itself, nor what lies below the device that has the root. LVM takes a device that
+# any of its names speaks for, so each name is said.
 lvm_filter() {
-  echo "global_filter = [ \"r|^$disk.*|\", \"r|^/dev/nbd.*|\", \"a|.*|\" ]"
+  below_root=''
+  if [ -e /dev/mapper/bootswarm-image ]; then
+    below_root="\"r|^/dev/mapper/bootswarm-image$|\", \"r|^$(readlink -f /dev/mapper/bootswarm-image)$|\","
+  fi
+  echo "global_filter = [ \"r|^$disk.*|\", \"r|^/dev/nbd.*|\", \"r|^/dev/ram.*|\", $below_root \"a|.*|\" ]"
 }

@@ -3,19 +3,62 @@
 
 mapped=/dev/mapper/bootswarm
 
-# One linear target over the agent's device, which a hand-over puts over the disk itself later.
 map_device() {
   [ -e "$mapped" ] && return
   modprobe -q dm-mod
-  below=/dev/nbd0
-  if [ -e /run/bootswarm/state/handed-over ]; then below=$disk; fi
-  dmsetup create bootswarm --uuid "BOOTSWARM-${disk##*/}" --table "0 $(image_sectors) linear $below 0" ||
-    fail 'device-mapper does not take the device of the agent' \
-      'the initramfs needs dm-mod and dmsetup: run update-initramfs with the hook installed' || return
+  case $writes in
+    keep) map_linear bootswarm || return ;;
+    discard) { map_linear bootswarm-image --readonly && map_snapshot; } || return ;;
+  esac
   [ -z "$(tag PTTYPE "$mapped")" ] || map_partitions || return
   udevadm settle --timeout=10
   map_volumes
 }
+
+# map_linear NAME [OPTION]: one linear target over the agent's device, which a hand-over puts over the disk itself later.
+map_linear() {
+  [ -e "/dev/mapper/$1" ] && return
+  below=/dev/nbd0
+  if [ -e /run/bootswarm/state/handed-over ]; then below=$disk; fi
+  dmsetup create "$@" --uuid "BOOTSWARM-${disk##*/}" --table "0 $(image_sectors) linear $below 0" ||
+    fail 'device-mapper does not take the device of the agent' \
+      'the initramfs needs dm-mod and dmsetup: run update-initramfs with the hook installed'
+}
+
+# Over that, in chunks of 4 KiB, what the machine writes: in memory, which the disk need not have room for, and which a
+# hand-over below it does not touch.
+map_snapshot() {
+  modprobe -q dm-snapshot
+  make_overlay || return
+  dmsetup create bootswarm --uuid "BOOTSWARM-DISCARD-${disk##*/}" \
+    --table "0 $(image_sectors) snapshot /dev/mapper/bootswarm-image /dev/ram0 N 8" ||
+    fail 'device-mapper cannot keep the writes of this machine from its disk' \
+      'the initramfs needs dm-snapshot: run update-initramfs with the hook installed' || return
+  say "what this machine writes goes to memory, $((overlay_kib / 1024)) MiB at most, and is gone with its next start"
+}
+
+# /dev/ram0 takes memory only as it is written to.
+make_overlay() {
+  overlay_kib=$(overlay_kib)
+  [ "$overlay_kib" -lt "$(memory_kib MemTotal)" ] ||
+    fail "bootswarm.overlay=$overlay is more memory than this machine has" 'write a smaller size' || return
+  modprobe -q brd rd_nr=1 "rd_size=$overlay_kib"
+  [ -e /sys/block/ram0 ] ||
+    fail 'this kernel has no ram disk for what the machine writes' 'put the module brd into the initramfs' || return
+  [ "$(cat /sys/block/ram0/size)" -ge $((overlay_kib * 2)) ] ||
+    fail "the ram disk of this kernel is smaller than $overlay_kib KiB" "add brd.rd_size=$overlay_kib"
+}
+
+# Half of what is free now that the agent runs, unless somebody said how much.
+overlay_kib() {
+  case $overlay in
+    *M) echo $((${overlay%M} * 1024)) ;;
+    *G) echo $((${overlay%G} * 1048576)) ;;
+    *) echo $(($(memory_kib MemAvailable) / 2)) ;;
+  esac
+}
+
+memory_kib() { sed -n "s/^$1: *\([0-9]*\) kB/\1/p" /proc/meminfo; }
 
 image_sectors() {
   echo $(($(sed -n 's/.*"size":\([0-9]*\).*/\1/p' /run/bootswarm/state/ready) / 512))
@@ -45,7 +88,7 @@ map_volumes() {
 # The whole image, its partitions and its logical volumes.
 devices() {
   for device in /dev/mapper/*; do
-    [ "$device" != /dev/mapper/control ] && echo "$device"
+    case ${device##*/} in control | bootswarm-image) ;; *) echo "$device" ;; esac
   done
 }
 

@@ -3,16 +3,15 @@ import { TargetDisk, type VerifyReport } from '../disk/index.ts'
 import { idOfCidText, imageCidText, Manifest, parseImageName } from '../image/index.ts'
 import {
   checkNbdAddress,
-  formatNbdAddress,
   parseNbdAddress,
   startNbdServer,
   type NbdAddress,
   type NbdServer
 } from '../nbd/index.ts'
-import { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import { decodeTicket, type Ticket } from '../swarm/index.ts'
 import { AgentExports, imageBeside } from './agent-exports.ts'
+import { BootFiles } from './boot-files.ts'
 import { BootLearning } from './boot-learning.ts'
 import { Completion } from './completion.ts'
 import { CompletionNotice } from './completion-notice.ts'
@@ -26,6 +25,7 @@ import { Items } from './items.ts'
 import { joinLab } from './joining.ts'
 import { keepManifest, keepRoot, keptManifest } from './kept-manifest.ts'
 import { recallMachine, type Machine } from './machine.ts'
+import { MachineDevice } from './machine-device.ts'
 import { ManifestFinder } from './manifest-finder.ts'
 import type { Membership } from './membership.ts'
 import type { AgentOptions } from './options.ts'
@@ -69,8 +69,9 @@ export class Agent {
   #exports!: AgentExports
   #reporter: Reporter | undefined
   #nbd: NbdServer | undefined
+  #device: MachineDevice | undefined
   #control: ControlSocket | undefined
-  #bootCache: BootCache | undefined
+  #bootFiles: BootFiles | undefined
   readonly #newer: NewerRelease
   #identityTimer: NodeJS.Timeout | undefined
   #shareTimer: NodeJS.Timeout | undefined
@@ -94,7 +95,7 @@ export class Agent {
    */
   async start(): Promise<void> {
     const options = this.#options
-    const { insecure, nbdTls: tls } = options
+    const { insecure, nbdTls: tls, bootCache, device, logger, processor } = options
     // Before anybody waits for a seed, and before a target disk is made.
     await checkNbdAddress({ address: this.#nbdAddress, insecure, tls })
     this.#machine = await recallMachine(options, this.#ticket.labKey)
@@ -106,11 +107,12 @@ export class Agent {
     this.#traffic.bytesLocal += this.#disk.reusedBytes
     if (found !== undefined) await keepManifest(this.#disk, found.rootBytes, whole?.pages)
     await this.#keepIdentity()
-    this.#nbd = await this.#serve(image)
+    const { address } = (this.#nbd = await this.#serve(image))
     await this.#listenToMachine()
-    const { bootCache, logger } = options
-    if (bootCache !== undefined) this.#bootCache = await BootCache.start({ ...bootCache, logger })
-    this.#emit(this.#readyEvent(image))
+    this.#emit(this.#readyEvent(image, address))
+    if (device !== undefined) this.#background(this.#showDevice(device, address))
+    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger }, processor)
+    if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.started)
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }
 
@@ -123,7 +125,8 @@ export class Agent {
     ;(this.#boots as BootLearning | undefined)?.stop()
     ;(this.#membership as Membership | undefined)?.stop()
     await this.#control?.close()
-    await this.#bootCache?.close()
+    await this.#device?.leave()
+    await this.#bootFiles?.close()
     await this.#nbd?.close()
     await (this.#disk as TargetDisk | undefined)?.close()
     await (this.#peering as Peering | undefined)?.stop()
@@ -155,9 +158,8 @@ export class Agent {
         this.#machine = { ...this.#machine, formerName: undefined }
         this.#background(this.#keepIdentity())
       },
-      onNameKept: (name, why) => {
-        this.#emit({ event: 'name-kept', seconds: secondsUp(), name, why })
-      },
+      onNameKept: (name, why) =>
+        this.#emit({ event: 'name-kept', seconds: secondsUp(), name, why }),
       onNeighbour: link => this.#session?.greet(link),
       onAlone: (addresses, why) => {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses, why })
@@ -171,15 +173,10 @@ export class Agent {
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
     const { labKey } = this.#ticket
-    const seedCount = this.#membership.seedCount
+    const { seedCount } = this.#membership
+    const { image } = this.#options
     if (imageId === undefined) this.#newer.isAsked()
-    return new ImageFinder({
-      peering: this.#peering,
-      labKey,
-      image: this.#options.image,
-      imageId,
-      seedCount
-    })
+    return new ImageFinder({ peering: this.#peering, labKey, image, imageId, seedCount })
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
@@ -231,6 +228,11 @@ export class Agent {
     })
   }
 
+  #showDevice(path: string, nbd: string): Promise<void> {
+    const device = (this.#device = new MachineDevice(path, nbd, event => this.#emit(event)))
+    return this.#disk.handedOver ? device.detach() : device.attach()
+  }
+
   async #listenToMachine(): Promise<void> {
     const { control, logger } = this.#options
     if (control === undefined) return
@@ -247,6 +249,7 @@ export class Agent {
   /** The machine has its disk; what is left to do here is to serve peers. */
   async #release(): Promise<void> {
     await this.#disk.handOver()
+    await this.#device?.detach()
     await this.#nbd?.close()
     this.#emit({ event: 'handed-over', seconds: secondsUp() })
   }
@@ -298,7 +301,7 @@ export class Agent {
     this.#reporter = new Reporter({
       imageId: image.imageId,
       machineIds: this.#machineIds,
-      bootCache: this.#bootCache,
+      bootFiles: this.#bootFiles,
       disk: this.#disk,
       swarm: this.#peering.swarm,
       transfer: session.transfer,
@@ -307,9 +310,8 @@ export class Agent {
       state: () => completion.state,
       emit: event => this.#emit(event)
     })
-    this.#identityTimer = setInterval(() => {
-      this.#background(this.#keepIdentity())
-    }, identityIntervalMs)
+    const keep = (): void => this.#background(this.#keepIdentity())
+    this.#identityTimer = setInterval(keep, identityIntervalMs)
     await completion.check()
   }
 
@@ -328,7 +330,7 @@ export class Agent {
     this.#reporter?.now()
     this.completed.resolve()
     // Its own disk comes first.
-    if (this.#bootCache !== undefined) this.#background(this.#bootCache.fill())
+    if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.fill())
     const { shareMs = Infinity } = this.#options
     if (shareMs === Infinity) return
     this.#shareTimer = setTimeout(() => this.#background(this.#leave()), shareMs)
@@ -368,11 +370,11 @@ export class Agent {
     await this.#disk.setIdentity(encodeIdentity({ ...this.#identity, peers }))
   }
 
-  #readyEvent(image: PinnedImage): AgentEvent {
+  #readyEvent(image: PinnedImage, nbd: string): AgentEvent {
     const { presentChunks, chunkCount } = this.#disk.progress()
     return {
       event: 'ready',
-      nbd: this.#nbd?.address ?? formatNbdAddress(this.#nbdAddress),
+      nbd,
       size: image.size,
       image: imageCidText(image.imageId),
       name: this.#machine.formerName ?? this.#machine.name,

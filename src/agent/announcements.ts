@@ -43,7 +43,7 @@ export class Announcements {
     if (link.certificate?.role !== 'seed') return
     this.#seeds.listeners.add(link)
     // One that was restarted learns by it what it need not send again.
-    this.#sendBitfield(link)
+    if (this.#init.bitfield().some(bits => bits !== 0)) this.#sendBitfield(link)
   }
 
   interested(link: Link, message: Extract<Message, { type: 'interest' }>): void {

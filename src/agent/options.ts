@@ -13,6 +13,8 @@ export interface AgentOptions {
   readonly disk: string
   /** `unix:PATH` or `HOST:PORT`. */
   readonly nbd: string
+  /** `/dev/nbdN`: what becomes the disk on this machine. */
+  readonly device?: string
   /** Default: the host name and the end of the peer id. */
   readonly name?: string
   readonly metadata?: string
@@ -61,7 +63,7 @@ export interface AgentOptions {
 /** What an image is shown with that goes to no disk. */
 export type ExporterOptions = Omit<
   AgentOptions,
-  'disk' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache' | 'processor'
+  'disk' | 'device' | 'metadata' | 'force' | 'redeploy' | 'shareMs' | 'bootCache' | 'processor'
 >
 
 /** Any free port of every address: peers learn it from the hello. */

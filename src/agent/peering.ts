@@ -84,6 +84,8 @@ export class Peering {
 
   static async start(init: PeeringInit): Promise<Peering> {
     const peering = new Peering(init)
+    // While a listener is made and peers are dialled there is time for it.
+    peering.downloads.start()
     try {
       peering.#swarm = await Swarm.start({
         key: init.key,
@@ -100,6 +102,7 @@ export class Peering {
       })
     } catch (error) {
       clearInterval(peering.#retries)
+      await peering.downloads.close()
       throw error
     }
     // Not before: a slow machine may take longer than the first interval to get here.

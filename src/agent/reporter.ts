@@ -1,8 +1,8 @@
 import { limits, type ChunkId, type Clock, secondsUp } from '../base/index.ts'
 import type { TargetDisk } from '../disk/index.ts'
-import type { BootCache } from '../netboot/index.ts'
 import type { AgentEvent } from '../observe/index.ts'
 import type { Swarm } from '../swarm/index.ts'
+import type { BootFiles } from './boot-files.ts'
 import type { Traffic } from './traffic.ts'
 import type { Transfer } from './transfer.ts'
 
@@ -10,7 +10,7 @@ export interface ReporterInit {
   readonly imageId: ChunkId
   readonly machineIds: readonly string[]
   /** What it serves to machines that boot. */
-  readonly bootCache: BootCache | undefined
+  readonly bootFiles: BootFiles | undefined
   readonly disk: TargetDisk
   readonly swarm: Swarm
   readonly transfer: Transfer
@@ -41,7 +41,7 @@ export class Reporter {
 
   now(): void {
     this.#watchReads()
-    const { disk, swarm, traffic, imageId, machineIds, bootCache } = this.#init
+    const { disk, swarm, traffic, imageId, machineIds, bootFiles } = this.#init
     const { presentChunks, chunkCount } = disk.progress()
     const present = presentChunks / chunkCount
     const rate = traffic.takeRate()
@@ -54,7 +54,7 @@ export class Reporter {
     for (const link of swarm.links()) {
       if (link.certificate?.role !== 'seed') continue
       const report = { state, imageId, present, rate, bytesFromSeed, bytesFromPeers }
-      link.send({ type: 'report', report: { ...report, ids: machineIds, ...bootCache?.offer() } })
+      link.send({ type: 'report', report: { ...report, ids: machineIds, ...bootFiles?.offer() } })
     }
     if (present === this.#lastPresent) return
     this.#lastPresent = present

@@ -158,7 +158,7 @@ export class Session implements PeeringSession {
 
   onGone(link: Link): void {
     this.#announcements.gone(link)
-    if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
+    if (this.#seeds.delete(link)) this.#tellSeeds()
     this.transfer.apply({ type: 'gone', peer: link.peerId })
   }
 
@@ -186,7 +186,7 @@ export class Session implements PeeringSession {
         return
       case 'have-all':
         this.transfer.apply({ type: 'has-all', peer })
-        if (link.certificate?.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
+        if (link.certificate?.role === 'seed' && this.#seeds.add(link).size > 1) this.#tellSeeds()
         return
       case 'have-map':
         this.transfer.apply({ type: 'has-map', peer, first: message.first, bits: message.bits })
@@ -251,11 +251,10 @@ export class Session implements PeeringSession {
     return this.frames.load(id)
   }
 
-  /** Several seeds share the chunks: each is told who the others are. */
-  #tellSeeds(links: ReadonlySet<Link>): void {
+  #tellSeeds(): void {
     const { imageId } = this.#init.items.manifest.root
-    const seeds = [...links].map(link => link.peerId).slice(0, limits.addressesPerPeerMax)
-    for (const link of links) link.send({ type: 'seeds', imageId, seeds })
+    const seeds = [...this.#seeds].map(link => link.peerId).slice(0, limits.addressesPerPeerMax)
+    for (const link of this.#seeds) link.send({ type: 'seeds', imageId, seeds })
   }
 
   #foresee(signed: Uint8Array): void {

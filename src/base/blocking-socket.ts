@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import koffi from 'koffi'
 import { BootswarmError } from './errors.ts'
 
 // Sockets whose descriptor is given to the kernel: Node's own are read from by its event loop, which
-// would steal what is meant for the kernel. Calls block, but none for longer than the time given.
+// would steal what is meant for the kernel. Calls block, but none for longer than the time given, and a read does not:
+// who answers may be this process.
 
 const libc = koffi.load('libc.so.6')
 const socketCall = libc.func('int socket(int domain, int type, int protocol)')
@@ -29,8 +31,8 @@ const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const MSG_PEEK = 2
 const MSG_DONTWAIT = 0x40
-const MSG_WAITALL = 0x100
 const MSG_NOSIGNAL = 0x4000
+const readRetryMs = 1
 
 /** A numeric address, or the path of a unix socket. */
 export type SocketTarget =
@@ -40,6 +42,7 @@ export type SocketTarget =
 export class BlockingSocket {
   readonly fd: number
   readonly #what: string
+  #timeoutMs = 0
 
   private constructor(fd: number, what: string) {
     this.fd = fd
@@ -77,8 +80,9 @@ export class BlockingSocket {
     return socket
   }
 
-  /** How long a call may block; 0 is for ever. */
+  /** How long a call may block, or a read wait; 0 is for ever. */
   limit(timeoutMs: number): void {
+    this.#timeoutMs = timeoutMs
     const time = Buffer.alloc(16)
     time.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0)
     time.writeBigInt64LE(BigInt((timeoutMs % 1000) * 1000), 8)
@@ -93,13 +97,19 @@ export class BlockingSocket {
     }
   }
 
-  /** All `length` bytes. */
-  read(length: number): Buffer {
+  /** All `length` bytes; other work of this process goes on meanwhile. */
+  async read(length: number): Promise<Buffer> {
     const bytes = Buffer.alloc(length)
-    if (length === 0) return bytes
-    const got = this.#check(Number(recvCall(this.fd, bytes, length, MSG_WAITALL)), 'recv')
-    if (got === length) return bytes
-    throw new BootswarmError('ERR_NBD_PROTOCOL', `${this.#what} hung up`)
+    const end = this.#timeoutMs === 0 ? Infinity : performance.now() + this.#timeoutMs
+    for (let done = 0; done < length;) {
+      const rest = bytes.subarray(done)
+      const got = Number(recvCall(this.fd, rest, rest.length, MSG_DONTWAIT))
+      if (got === 0) throw new BootswarmError('ERR_NBD_PROTOCOL', `${this.#what} hung up`)
+      if (got < 0 && (!isEmpty() || performance.now() >= end)) this.#check(got, 'recv')
+      if (got < 0) await sleep(readRetryMs)
+      else done += got
+    }
+    return bytes
   }
 
   /** One message, at most `lengthMax` of it. */
@@ -111,7 +121,7 @@ export class BlockingSocket {
   /** Whether the other side may still say something; what it has said stays to be read. */
   isAlive(): boolean {
     const seen = Number(recvCall(this.fd, Buffer.alloc(1), 1, MSG_PEEK | MSG_DONTWAIT))
-    return seen > 0 || (seen < 0 && koffi.errno() === koffi.os.errno.EAGAIN)
+    return seen > 0 || (seen < 0 && isEmpty())
   }
 
   close(): void {
@@ -129,6 +139,11 @@ export class BlockingSocket {
       Object.entries(koffi.os.errno).find(([, value]) => value === errno) ?? []
     throw new BootswarmError('ERR_NBD_PROTOCOL', `${this.#what}: ${call}: ${code}`)
   }
+}
+
+/** Of a call that did not wait and gave nothing. */
+function isEmpty(): boolean {
+  return koffi.errno() === koffi.os.errno.EAGAIN
 }
 
 function addressBytes(target: SocketTarget): Buffer {

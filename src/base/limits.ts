@@ -149,6 +149,8 @@ export const limits = {
   segmentBytes: 16 * KiB,
   /** The same on a quick line, where a larger piece goes by as quickly and costs less (bench-wire.md). */
   segmentBytesMax: 32 * KiB,
+  /** Wants, or answers, that go in one message: as many redirects with the longest addresses fit it. */
+  listMessagesMax: 24,
   /** Requests that one peer may have waiting at us. */
   requestsPerPeerMax: 256,
   /** What may be handed to one peer's socket and not yet taken: it cannot be overtaken. */
@@ -217,6 +219,11 @@ export const limits = {
   haveIntervalMsMax: 1_000,
   /** Seeds, which hear from everybody, are told in fewer messages; a first copy lapses later than this. */
   haveSeedIntervalMs: 500,
+  /** A machine whose agent has received so much, or run for so long, has booted: 23 to 26 MB are usual. */
+  bootBytesUsual: 64 * MiB,
+  bootMsUsual: 120_000,
+  /** And needs the processor for so long at least. */
+  bootBusyMs: 15_000,
   /** A read that nobody could answer for this long is worth a line on the console. */
   starvedMs: 2_000,
   /** So long nothing has come of what is missing, though peers are here: worth a line as well. */

@@ -9,12 +9,13 @@ import {
   secondsUp,
   systemClock
 } from '../base/index.ts'
+import { nbdDeviceIndex, type NbdTls } from '../nbd/index.ts'
 import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { isCertifiable } from '../swarm/index.ts'
+import { compileLater } from './compiling.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { choiceOf } from './choices.ts'
-import { formatBytes } from './formats.ts'
-import { checkedLocation, unreachableText } from './location.ts'
+import { checkedLocation } from './location.ts'
 import {
   addNbdOptions,
   addReadTimeout,
@@ -22,19 +23,21 @@ import {
   readTimeoutMsOf,
   type NbdCommand
 } from './nbd-options.ts'
-import { printEvent, printLine, printNote } from './output.ts'
-import { startProgress, type Progress } from './progress.ts'
+import { printEvent } from './output.ts'
 import { bootCacheOf } from './netboot-cache.ts'
 import { diskRateOf, rateUnits, readRates, type RateOptions } from './rates.ts'
 import { shareMsOf } from './share.ts'
 import { stopSignal, untilStopped } from './stop-signal.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
+type Received = Extract<AgentEvent, { event: 'progress' }>
+
 interface AgentCommand extends TuningOptions, NbdCommand, RateOptions {
   readonly ticket: string
   readonly image: string
   readonly disk: string
   readonly nbd: string
+  readonly device?: string
   readonly name?: string
   readonly until: string
   readonly share?: string
@@ -69,6 +72,7 @@ export function register(program: Command): void {
       '--nbd <address>',
       'where to serve it, and beside it the image, read-only, as NAME:TAG: unix:PATH or HOST:PORT'
     )
+    .option('--device </dev/nbdN>', 'and make it this device, which waits while no agent is there')
     .option('--name <name>', 'what this machine is called (default: host name and peer id)')
     .option('--machine <id...>', 'its hardware addresses or SMBIOS UUID (default: its own)')
     .option('--until <stopped|complete>', 'when to end', 'stopped')
@@ -115,15 +119,19 @@ export function register(program: Command): void {
 
 async function run(options: AgentCommand): Promise<void> {
   if (options.carriesRoot === true) staysUntilPowerOff('agent')
+  const compile = options.carriesRoot === true ? compileLater(limits.bootMsUsual) : () => {}
   const isUntilComplete = choiceOf('--until', options.until, ['stopped', 'complete']) === 'complete'
   const writes = choiceOf('--writes', options.writes, ['keep', 'discard'])
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
   if (options.name !== undefined) checkMachineName(options.name)
+  const nbdTls = await nbdTlsOf(options)
+  if (options.device !== undefined) checkDevice(options.device, nbdTls)
   const shareMs = options.share === undefined ? undefined : shareMsOf(options.share)
   const released = untilEpoch(options.startAt)
-  const say = options.json === true ? printEvent : sayToPeople()
+  // A machine that boots by this waits for what is loaded here.
+  const say = options.json === true ? printEvent : (await import('./agent-words.ts')).sayToPeople()
   const agent = new Agent({
     ...options,
     location: checkedLocation(options.location),
@@ -138,11 +146,14 @@ async function run(options: AgentCommand): Promise<void> {
     processor: options.carriesRoot === true ? new ProcessorLoad(systemClock) : undefined,
     released,
     profileAfterMs: profileAfterMsOf(options.profileAfter),
-    nbdTls: await nbdTlsOf(options),
+    nbdTls,
     readTimeoutMs: readTimeoutMsOf(options),
     tuning: readTuning(options),
     logger: createLogger({ name: 'agent' }),
-    onEvent: say
+    onEvent: event => {
+      if (event.event === 'progress' && hasMuch(event)) compile()
+      say(event)
+    }
   })
   let isComplete = false
   void agent.completed.promise.then(() => (isComplete = true))
@@ -168,10 +179,22 @@ async function run(options: AgentCommand): Promise<void> {
   }
 }
 
+/** What was received is more than a boot reads. */
+function hasMuch({ bytesFromSeed, bytesFromPeers }: Received): boolean {
+  return bytesFromSeed + bytesFromPeers >= limits.bootBytesUsual
+}
+
 /** A seed signs no other name; here the option can be named. */
 function checkMachineName(name: string): void {
   if (isCertifiable({ name, role: 'agent', peerId: '' })) return
   throw new BootswarmError('ERR_USAGE', '--name is empty, longer than 128 characters, or not text')
+}
+
+/** Before anybody is asked for anything. */
+function checkDevice(device: string, nbdTls: NbdTls | undefined): void {
+  nbdDeviceIndex(device)
+  if (nbdTls === undefined) return
+  throw new BootswarmError('ERR_USAGE', '--device: the kernel speaks no TLS; leave --tls-… out')
 }
 
 function profileAfterMsOf(text: string | undefined): number | undefined {
@@ -195,111 +218,4 @@ function untilEpoch(text: string | undefined): Promise<void> {
   return waiting.catch(() => {
     // Told to stop while waiting; what follows sees it.
   })
-}
-
-function sayToPeople(): (event: AgentEvent) => void {
-  let size = 0
-  let isComplete = false
-  let progress: Progress | undefined
-  let scan: Progress | undefined
-  return event => {
-    if (event.event !== 'progress') progress?.end()
-    switch (event.event) {
-      case 'ready':
-        size = event.size
-        printLine(`${event.name}: ${formatBytes(size)} ready at ${event.nbd}`)
-        return
-      case 'progress':
-        if (isComplete) return
-        progress ??= startProgress('streaming', false)
-        progress.update(event.present * size, size)
-        return
-      case 'scanning':
-        scan ??= startProgress('reading what the disk holds', false)
-        scan.update(event.bytesDone, event.size)
-        if (event.bytesDone === event.size) scan.end()
-        return
-      case 'present':
-        printLine(presentText(event))
-        return
-      case 'handed-over':
-        printLine('the machine has its disk: the NBD socket is closed')
-        return
-      case 'unshared':
-        printLine(`the disk is complete and no longer shared with peers, as --share asked`)
-        return
-      case 'complete':
-        isComplete = true
-        printLine(`complete and verified after ${event.seconds} s`)
-        return
-      case 'unreachable':
-      case 'name-kept':
-      case 'starved':
-      case 'fed':
-      case 'stalled':
-      case 'full':
-      case 'room':
-      case 'given-up':
-      case 'newer':
-      case 'unknown':
-      case 'foreseen':
-        printNote(remarkOf(event))
-        return
-      case 'booted':
-      case 'stopped':
-      case 'error':
-        // The command ends; errors are printed where all are.
-        return
-    }
-  }
-}
-
-type Remark =
-  | 'unreachable'
-  | 'name-kept'
-  | 'starved'
-  | 'fed'
-  | 'stalled'
-  | 'full'
-  | 'room'
-  | 'given-up'
-  | 'newer'
-  | 'unknown'
-  | 'foreseen'
-
-function remarkOf(event: Extract<AgentEvent, { event: Remark }>): string {
-  switch (event.event) {
-    case 'unreachable':
-      return unreachableText(event.addresses, event.why)
-    case 'name-kept':
-      return `this machine is still called ${event.name}: no other name was signed (${event.why}); for that start it with --name and a ticket that is valid, while a seed runs`
-    case 'starved':
-      return `${event.reads} reads wait: nobody can deliver their chunks; still trying`
-    case 'fed':
-      return `reads are answered again, after ${event.waited} s`
-    case 'stalled':
-      return stalledText(event.chunks, event.answers)
-    case 'full':
-      return 'the file system of the target disk is full; streaming waits for room there'
-    case 'room':
-      return 'there is room on the target disk again; streaming goes on'
-    case 'given-up':
-      return `no room to keep ${event.chunks} chunks that the machine wrote into for peers`
-    case 'newer':
-      return `${event.name} is now ${event.image}; to switch this disk to it add --redeploy`
-    case 'unknown':
-      return `the seed knows no image ${event.name}; this disk goes on with ${event.image}`
-    case 'foreseen':
-      return `${event.chunks} chunks that ${event.reports} boots read come first`
-  }
-}
-
-function stalledText(chunks: number, answers: readonly string[]): string {
-  const why = answers.length > 0 ? answers.join(', ') : 'nothing'
-  return `${chunks} chunks are missing and nobody sends them (answers: ${why}); 'bootswarm image verify' on the seed says whether its store is whole`
-}
-
-function presentText(event: Extract<AgentEvent, { event: 'present' }>): string {
-  const [seeds, peers] = [formatBytes(event.bytesFromSeed), formatBytes(event.bytesFromPeers)]
-  return `every chunk is here after ${event.seconds} s: ${seeds} from seeds, ${peers} from peers; verifying`
 }

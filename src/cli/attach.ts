@@ -1,12 +1,12 @@
 import type { Command } from 'commander'
 import { secondsUp } from '../base/index.ts'
-import { KernelNbd, parseNbdAddress } from '../nbd/index.ts'
+import { deadConnectionSecondsDefault, KernelNbd, parseNbdAddress } from '../nbd/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
 import { wholeNumberOf } from './choices.ts'
-import { formatBytes } from './formats.ts'
-import { printEvent, printLine, printNote } from './output.ts'
-import { untilStopped } from './stop-signal.ts'
+import { sayOfDevice } from './device-news.ts'
+import { printEvent, printNote } from './output.ts'
 import type { AttachEvent } from '../observe/index.ts'
+import { untilStopped } from './stop-signal.ts'
 
 interface AttachCommand {
   readonly nbd: string
@@ -17,8 +17,6 @@ interface AttachCommand {
   readonly json?: boolean
 }
 
-/** A month: who waits longer has been forgotten. */
-const waitSecondsDefault = 30 * 24 * 3600
 const waitSecondsMax = 10 * 365 * 24 * 3600
 
 export function register(program: Command): void {
@@ -33,7 +31,7 @@ export function register(program: Command): void {
     .option(
       '--wait-for <seconds>',
       'for how long its requests wait for an agent that is gone',
-      String(waitSecondsDefault)
+      String(deadConnectionSecondsDefault)
     )
     .option('--carries-root', carriesRootHelp)
     .option('--json', 'print one JSON object a line')
@@ -62,9 +60,7 @@ async function run(options: AttachCommand): Promise<void> {
 }
 
 function sayToPeople(event: AttachEvent): void {
-  if (event.event === 'attached') {
-    printLine(`${event.device} has ${formatBytes(event.size)} of ${event.nbd}; detach with Ctrl-C`)
-  }
-  if (event.event === 'lost') printNote('the agent is gone; the device waits for it')
-  if (event.event === 'reconnected') printNote('the agent is back, and the device goes on')
+  if (event.event === 'error' || event.event === 'stopped') return
+  sayOfDevice(event)
+  if (event.event === 'attached') printNote('detach it with Ctrl-C')
 }

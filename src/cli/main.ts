@@ -97,6 +97,7 @@ process.on('uncaughtException', error => {
   // Nothing is known of the state that such an error leaves behind.
   process.exit(reportError(error, wantsJson(args)))
 })
-const exitCode = await run(args)
-// What the output could not take may have been reported before the command was done.
-process.exitCode ||= exitCode
+void run(args).then(exitCode => {
+  // What the output could not take may have been reported before the command was done.
+  process.exitCode ||= exitCode
+})

@@ -26,6 +26,11 @@ export class Verifier {
   #shared = new Map<SharedArrayBuffer, number>()
   #nextMemory = 1
 
+  /** The thread takes a while to begin: whoever says it early has not to wait for it with the first frame. */
+  start(): void {
+    this.#running()
+  }
+
   /** `frameLength` and `plainLength` have been checked by the caller. */
   begin(encoding: Frame['encoding'], frameLength: number, plainLength: number): IncomingFrame {
     const needed = Math.max(frameLength, plainLength, capacityMin)

@@ -6,4 +6,9 @@ export { checkNbdAddress, startNbdServer, type NbdServer, type NbdServerOptions 
 export { listen, type Listening } from './listener.ts'
 export { loadNbdTls, type NbdTls, type NbdTlsOptions } from './tls.ts'
 export { withReadTimeout } from './read-timeout.ts'
-export { KernelNbd, type AttachOptions } from './kernel-device.ts'
+export {
+  deadConnectionSecondsDefault,
+  KernelNbd,
+  nbdDeviceIndex,
+  type AttachOptions
+} from './kernel-device.ts'

@@ -38,6 +38,8 @@ export interface AttachOptions {
   onReconnected(): void
 }
 
+/** A month: who waits longer has been forgotten. */
+export const deadConnectionSecondsDefault = 30 * 24 * 3600
 const EBUSY = 16
 const ENOSPC = 28
 const blockBytes = 512
@@ -61,7 +63,7 @@ export class KernelNbd {
   /** ERR_USAGE for what is no /dev/nbdN, ERR_TOOL_MISSING without nbd.ko. */
   constructor(options: AttachOptions) {
     this.#options = options
-    this.#index = indexOf(options.device)
+    this.#index = nbdDeviceIndex(options.device)
     this.#netlink = BlockingSocket.netlink(limits.nbdHandshakeMs)
     const family = this.#ask(encodeGetFamily('nbd'))
       .map(familyIdOf)
@@ -98,12 +100,20 @@ export class KernelNbd {
     this.#watching = this.#watch(errno === EBUSY)
   }
 
-  /** Takes the device away; what the machine still wants of it fails. */
+  /** Takes the device away, whoever attached it; what the machine still wants of it fails. */
   async detach(): Promise<void> {
     this.#stopping.abort()
     await this.#watching
     this.#ask(encodeDisconnect(this.#family, this.#index))
+    await this.leave()
+  }
+
+  /** The device stays: what the machine wants of it waits for whoever attaches it next. */
+  async leave(): Promise<void> {
+    this.#stopping.abort()
+    await this.#watching
     this.#connection?.close()
+    this.#connection = undefined
     this.#netlink.close()
   }
 
@@ -132,7 +142,7 @@ export class KernelNbd {
     )
     let errno = -1
     try {
-      const { size, flags } = shakeHands(connection, this.#options.exportName)
+      const { size, flags } = await shakeHands(connection, this.#options.exportName)
       if (this.#size !== 0 && size !== this.#size) {
         throw new BootswarmError(
           'ERR_NBD_PROTOCOL',
@@ -179,7 +189,8 @@ function kernelError(device: string, errno: number): BootswarmError {
   return new BootswarmError('ERR_NBD_PROTOCOL', `the kernel does not take ${device}: ${why}`)
 }
 
-function indexOf(device: string): number {
+/** The N of /dev/nbdN; ERR_USAGE for what is none. */
+export function nbdDeviceIndex(device: string): number {
   const [, digits] = /^\/dev\/nbd(\d{1,4})$/.exec(device) ?? []
   if (digits !== undefined) return Number(digits)
   throw new BootswarmError('ERR_USAGE', `${device} is no NBD device; write one as /dev/nbd0`)
@@ -207,9 +218,12 @@ function ipBytes(text: string, family: 4 | 6): Uint8Array {
 }
 
 /** The handshake of a client that wants simple replies, which is all that nbd.ko reads. */
-function shakeHands(socket: BlockingSocket, name: string): { size: number; flags: number } {
+async function shakeHands(
+  socket: BlockingSocket,
+  name: string
+): Promise<{ size: number; flags: number }> {
   const broken = (why: string): BootswarmError => new BootswarmError('ERR_NBD_PROTOCOL', why)
-  if (socket.read(greetingBytes).readBigUInt64BE(0) !== greetingMagic) {
+  if ((await socket.read(greetingBytes)).readBigUInt64BE(0) !== greetingMagic) {
     throw broken('what answers is no NBD server')
   }
   const flags = Buffer.alloc(clientFlagsBytes)
@@ -221,10 +235,10 @@ function shakeHands(socket: BlockingSocket, name: string): { size: number; flags
   socket.write(Buffer.concat([flags, encodeOption(options.GO, query)]))
   let found: { size: number; flags: number } | undefined
   for (;;) {
-    const header = socket.read(optionReplyHeaderBytes)
+    const header = await socket.read(optionReplyHeaderBytes)
     const length = header.readUInt32BE(16)
     if (length > limits.nbdOptionBytesMax) throw broken('the server sends too long an answer')
-    const data = socket.read(length)
+    const data = await socket.read(length)
     const reply = header.readUInt32BE(12)
     if (reply === optionReplies.INFO && data.readUInt16BE(0) === infos.EXPORT) {
       found = { size: Number(data.readBigUInt64BE(2)), flags: data.readUInt16BE(10) }

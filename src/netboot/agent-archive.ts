@@ -6,6 +6,7 @@ import { constants, zstdCompress } from 'node:zlib'
 import { BootswarmError, systemErrorCode } from '../base/index.ts'
 import type { ArchiveEntry } from './archive-entry.ts'
 import { bundle, projectFolder, readProjectFile } from './bundle.ts'
+import { codeCacheOf } from './code-cache.ts'
 import { withoutSymbols } from './elf.ts'
 import { withoutLocales } from './icu-data.ts'
 import { launcherFor } from './launcher.ts'
@@ -59,6 +60,7 @@ export async function buildAgentArchive(options: ArchiveOptions): Promise<AgentA
 }
 
 const programs = { bootswarm: 'src/cli/main.ts', 'hand-over': 'bootstrap/hand-over.ts' }
+const starter = 'src/netboot/program-start.cjs'
 const workers = [
   'src/disk/write-worker.js',
   'src/image/encode-worker.js',
@@ -75,20 +77,45 @@ async function archiveEntries({ arch, packages }: ArchiveOptions): Promise<Archi
   const library = join(folder, `@koromix/koffi-linux-${arch}`)
   const node = await readPackage(arch, join(runtime, 'bin/node'))
   const native = await readPackage(arch, join(library, `linux_${arch}/koffi.node`))
-  const program = await bundle(programs)
-  const bundled = new Set([...program.packages, library, runtime])
-  const own = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT']
-  return [
-    executable('bin/node', smallRuntime(node, join(runtime, 'bin/node'))),
-    executable('bin/launch', launcherFor(arch)),
-    executable('bin/bootswarm', await readProjectFile('bin/bootswarm')),
-    ...program.files.map(({ name, code }) => file(`lib/${name}`, code)),
+  const small = smallRuntime(node, join(runtime, 'bin/node'))
+  const launcher = await readProjectFile('bin/bootswarm')
+  const { files, packages: packed } = await programFiles()
+  const lib = [
+    ...files,
     file('lib/koffi.node', native),
     ...(await Promise.all(workers.map(workerFile))),
-    file('lib/package.json', Buffer.from('{"type":"module"}\n')),
+    file('lib/package.json', Buffer.from('{"type":"module"}\n'))
+  ]
+  // Only that processor's own Node can make it. Without it an agent starts as well, later.
+  const caches =
+    arch === process.arch
+      ? [file('lib/bootswarm.cache', await codeCacheOf(small, lib, launcher.toString()))]
+      : []
+  const bundled = new Set([...packed, library, runtime].sort())
+  const own = ['LICENSE', 'LICENSE-APACHE', 'LICENSE-MIT']
+  return [
+    executable('bin/node', small),
+    executable('bin/launch', launcherFor(arch)),
+    executable('bin/bootswarm', launcher),
+    ...lib,
+    ...caches,
     ...(await Promise.all(own.map(async name => inLicences(name, await readProjectFile(name))))),
     ...(await licencesOf(bundled)).map(({ path, bytes }) => inLicences(path, bytes))
   ]
+}
+
+async function programFiles(): Promise<{ files: ArchiveEntry[]; packages: string[] }> {
+  const start = await readProjectFile(starter)
+  const bundles = await Promise.all(
+    Object.entries(programs).map(async ([name, source]) => ({ name, ...(await bundle(source)) }))
+  )
+  return {
+    files: bundles.flatMap(({ name, code }) => [
+      file(`lib/${name}.cjs`, start),
+      file(`lib/${name}.code`, code)
+    ]),
+    packages: bundles.flatMap(({ packages }) => packages)
+  }
 }
 
 function smallRuntime(node: Buffer, path: string): Buffer {

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { isBuiltin } from 'node:module'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildOptions, Plugin } from 'esbuild'
 import { BootswarmError } from '../base/index.ts'
@@ -9,70 +8,63 @@ import { BootswarmError } from '../base/index.ts'
 export const projectFolder = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface Bundle {
-  /** The modules, side by side in one folder: those asked for, and what they share or load later. */
-  readonly files: readonly { readonly name: string; readonly code: Uint8Array }[]
+  /** A function of `require`, `module`, `exports` and `import.meta.url`, as program-start.cjs calls it. */
+  readonly code: Buffer
   /** Folders of the packages whose code is in it, in their order. */
   readonly packages: readonly string[]
 }
-
-/** CommonJS packages call `require` for modules of Node, which an ES module does not have. */
-const banner =
-  "import{createRequire as bootswarmRequire}from'node:module';const require=bootswarmRequire(import.meta.url);"
 
 /** koffi's own way for bundlers: what it imports here is the library that lies beside the bundle. */
 const koffiBesideBundle: Plugin = {
   name: 'koffi-beside-bundle',
   setup(build) {
     build.onLoad({ filter: /koffi[/\\]src[/\\]koffi[/\\]src[/\\]static\.js$/ }, () => ({
-      contents: `import { createRequire } from 'node:module'
-        export const loadStatic = () => createRequire(import.meta.url)('./koffi.node')`
+      contents: "export const loadStatic = () => require('./koffi.node')"
     }))
   }
 }
 
 /**
- * Modules of Node by require: for an import Node asks each for everything that it exports, and of node:http that
- * loads a whole HTTP client. A fifth of what an agent needed to load was that.
+ * The locks that libp2p's peer store takes from mortice, in that package's own variant for one process: the other
+ * loads node:cluster and opens a channel to other threads, a twentieth of an agent's start, and no other process or
+ * thread of ours has a peer store.
  */
-const builtinsByRequire: Plugin = {
-  name: 'builtins-by-require',
+const locksOfOneProcess: Plugin = {
+  name: 'locks-of-one-process',
   setup(build) {
-    build.onResolve({ filter: /^[a-z][a-z0-9_/:]*$/ }, ({ path }) =>
-      isBuiltin(path) ? { path: path.replace(/^node:/, ''), namespace: 'builtin' } : undefined
-    )
-    build.onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('node:${path}')`
+    build.onLoad({ filter: /mortice[/\\]dist[/\\]src[/\\]node\.js$/ }, () => ({
+      contents: "export { default } from './react-native.js'"
     }))
   }
 }
 
-const options: BuildOptions = {
+/**
+ * All in one piece, and CommonJS: Node asks each module of its own that an ES module imports for everything that it
+ * exports, and loads what it would otherwise load when it is first used; and the code cache of an ES module is one for
+ * processors like the one that made it. What is imported with import() runs when it is asked for, as it would.
+ */
+const options = {
   absWorkingDir: projectFolder,
   bundle: true,
-  // What a process does not use it does not load: attach is a twentieth of all, and the machine waits for it.
-  splitting: true,
-  outdir: projectFolder,
-  outExtension: { '.js': '.mjs' },
-  chunkNames: '[name]-[hash]',
   platform: 'node',
-  format: 'esm',
+  format: 'cjs',
   target: 'node24',
   // Names stay, so that a log of a machine can be read.
   minifyWhitespace: true,
   minifySyntax: true,
   // Licences are files of the archive.
   legalComments: 'none',
-  banner: { js: banner },
-  // It makes bundles and is not part of them.
-  external: ['esbuild'],
-  plugins: [koffiBesideBundle, builtinsByRequire],
+  define: { 'import.meta.url': 'bootswarmUrl' },
+  // esbuild makes bundles and is not part of them.
+  external: ['esbuild', './koffi.node'],
+  plugins: [koffiBesideBundle, locksOfOneProcess],
   metafile: true,
   write: false,
   logLevel: 'silent'
-}
+} as const satisfies BuildOptions
 
-/** ES modules, `NAME.mjs` of each source of this checkout that is named, with all that they import. ERR_TOOL_MISSING. */
-export async function bundle(sources: Readonly<Record<string, string>>): Promise<Bundle> {
+/** A source of this checkout with all that it imports. ERR_TOOL_MISSING. */
+export async function bundle(source: string): Promise<Bundle> {
   const { build } = await import('esbuild').catch((cause: unknown) => {
     throw new BootswarmError(
       'ERR_TOOL_MISSING',
@@ -80,13 +72,11 @@ export async function bundle(sources: Readonly<Record<string, string>>): Promise
       { cause }
     )
   })
-  const result = await build({ ...options, entryPoints: { ...sources } })
+  const { outputFiles, metafile } = await build({ ...options, entryPoints: [source] })
+  const text = outputFiles[0]?.text ?? ''
   return {
-    files: (result.outputFiles ?? []).map(({ path, contents }) => ({
-      name: basename(path),
-      code: contents
-    })),
-    packages: packagesOf(Object.keys(result.metafile?.inputs ?? {}))
+    code: Buffer.from(`(function(require,module,exports,bootswarmUrl){${text}\n})`),
+    packages: packagesOf(Object.keys(metafile.inputs))
   }
 }
 

@@ -61,6 +61,19 @@ const finished = {
   unverifiableBytes: number('Bytes that could not be compared: their pristine chunk was given up.')
 } as const
 
+const ofDevice = {
+  attached: {
+    meaning: 'The device can be used.',
+    fields: {
+      device: text('Its path.'),
+      size: number('Its bytes.'),
+      nbd: text('Where they come from: unix:PATH or HOST:PORT.')
+    }
+  },
+  lost: { meaning: 'The connection is gone; requests wait for an agent.', fields: { seconds } },
+  reconnected: { meaning: 'After `lost`: an agent answers again.', fields: { seconds } }
+} as const
+
 export const eventCatalogue = {
   seed: {
     ready: {
@@ -195,6 +208,7 @@ export const eventCatalogue = {
       meaning: 'The disk is complete and peers are not served any more, as --share asked.',
       fields: { seconds }
     },
+    ...ofDevice,
     ...ofEveryProcess
   },
   netboot: {
@@ -217,16 +231,7 @@ export const eventCatalogue = {
     ...ofEveryProcess
   },
   attach: {
-    attached: {
-      meaning: 'The device can be used; the first line.',
-      fields: {
-        device: text('Its path.'),
-        size: number('Its bytes.'),
-        nbd: text('Where they come from: unix:PATH or HOST:PORT.')
-      }
-    },
-    lost: { meaning: 'The agent is gone; requests wait for it.', fields: { seconds } },
-    reconnected: { meaning: 'After `lost`: an agent answers again.', fields: { seconds } },
+    ...ofDevice,
     ...ofEveryProcess
   }
 } as const satisfies Record<string, Record<string, EventDescription>>
@@ -259,4 +264,5 @@ export type ProcessEvent<P extends ProcessName> = {
 export type SeedEvent = ProcessEvent<'seed'>
 export type AgentEvent = ProcessEvent<'agent'>
 export type AttachEvent = ProcessEvent<'attach'>
+export type DeviceEvent = Extract<AttachEvent, { event: keyof typeof ofDevice }>
 export type NetbootEvent = ProcessEvent<'netboot'>

@@ -1,8 +1,9 @@
 import { isSooner, type RequestClass } from '../base/index.ts'
 import type { Availability } from './availability.ts'
+import { Downlink } from './downlink.ts'
 import type { FetchAction } from './fetch-events.ts'
+import { Following } from './following.ts'
 import { Hedging } from './hedging.ts'
-import { LineRate } from './line-rate.ts'
 import type { Mechanisms } from './mechanisms.ts'
 import { PeerChoice } from './peer-choice.ts'
 import type { PeerTable } from './peer-table.ts'
@@ -10,19 +11,11 @@ import { Paces } from './paces.ts'
 import type { Rack } from './rack.ts'
 import { RequestTable, stallOf, stuckMs, type Request } from './request-table.ts'
 
-/** What a frame is taken to need before any has come: on a line of 5 Mbit/s. */
-const frameMsInitial = 84
 const refusedMs = { 'not-held': 1_000, busy: 100, 'given-up': 300, corrupt: 60_000 } as const
 export type Refusal = keyof typeof refusedMs
 const stalledMs = 2_000
-/** What nobody waits for takes at most so much of the line, at any rate (DESIGN, Swarm). */
-const budgetMs = 25
-const rateKept = 0.97
 /** A request is stuck when it stands still for longer than all that is on its way takes, so many times. */
 const drainTimes = 2
-const budgetBytesMin = 128 * 1024
-const frameBytesInitial = 64 * 1024
-const frameWeight = 0.1
 /** A seed sends again only within bounds: one that has no room is left alone for a while. */
 const noRoomMs = 1_000
 /** What a seed has lost an admin gives back to it, and nobody says so: it is asked again after so long. */
@@ -42,6 +35,8 @@ export interface AskingInit {
   readonly keyOf?: ((item: number) => string | undefined) | undefined
   /** Without it, all peers are as near as any. */
   readonly rack?: Rack | undefined
+  /** This machine's own peer id; without it, it follows nobody. */
+  readonly self?: string | undefined
 }
 
 /** What is asked of whom, from the first question to the item's arrival or the next peer. */
@@ -49,6 +44,7 @@ export class Asking {
   readonly choice: PeerChoice
   #rack: Rack | undefined
   #hedging: Hedging
+  #following: Following
   #paces = new Paces()
   #mechanisms: Mechanisms
   #peers: PeerTable
@@ -62,16 +58,15 @@ export class Asking {
   #hints = new Map<number, string[]>()
   /** Items for which a redirect led nowhere: the next holder must serve. */
   #insist = new Set<number>()
-  #downlink = new LineRate(rateKept)
-  /** Moving average. */
-  #frameBytes = frameBytesInitial
+  #downlink = new Downlink()
   /** How often a request for the item was given up because it stood still. */
   #fallbacks = new Map<number, number>()
 
   constructor(init: AskingInit) {
-    const { peers, have, mechanisms, keyOf, isForeseen, rack, fallbackMs = stuckMs } = init
+    const { peers, have, mechanisms, keyOf, isForeseen, rack, self, fallbackMs = stuckMs } = init
     this.choice = new PeerChoice(peers, have, keyOf, rack)
     this.#hedging = new Hedging(peers, this.choice)
+    this.#following = new Following(peers, mechanisms.following ? self : undefined)
     this.#rack = rack
     this.#mechanisms = mechanisms
     this.#peers = peers
@@ -98,27 +93,15 @@ export class Asking {
     return this.#insist.has(item) && this.#requests.get(item)?.state === 'asked'
   }
 
-  /**
-   * Whether the line has room for one more frame that nobody waits for, with `underWay` frames that
-   * seeds are to pick: what is on its way cannot be overtaken by what somebody will wait for. Half of
-   * the frame counts, so that what is on its way is the budget on the average.
-   */
+  /** Whether one more frame that nobody waits for may come, while seeds are to pick `underWay` others. */
   hasRoom(underWay: number): boolean {
     const { count, received } = this.#requests.inFlight()
-    const bytes = (count + underWay + 0.5) * this.#frameBytes - received
-    return bytes < Math.max(budgetBytesMin, budgetMs * this.#downlink.bytesPerMs)
+    return this.#downlink.hasRoom({ count: count + underWay, received })
   }
 
   /** How long what is on its way to us takes over our line, in ms. */
   #drainMs(): number {
-    const { count, received } = this.#requests.inFlight()
-    const bytes = Math.max(0, count * this.#frameBytes - received)
-    return this.#downlink.bytesPerMs === 0 ? 0 : bytes / this.#downlink.bytesPerMs
-  }
-
-  #frameMs(): number {
-    const { bytesPerMs } = this.#downlink
-    return bytesPerMs === 0 ? frameMsInitial : this.#frameBytes / bytesPerMs
+    return this.#downlink.drainMs(this.#requests.inFlight())
   }
 
   /** What our line was seen to bring; 0 while it has brought nothing. */
@@ -206,8 +189,7 @@ export class Asking {
     const request = this.#requests.get(item)
     const actions = this.#hedging.settled(request, item, now)
     if (request === undefined) return actions
-    if (request.received > 0)
-      this.#frameBytes += frameWeight * (request.received - this.#frameBytes)
+    if (request.received > 0) this.#downlink.came(request.received)
     this.#requests.delete(item)
     const { began, received, movedAt, peer } = request
     // In the background a peer sends to many at once.
@@ -264,6 +246,7 @@ export class Asking {
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const isNew = request.state === 'asked'
+    if (isNew) this.#following.accepted(peer, now)
     request.movedAt = now
     request.state = waiting ? 'waiting' : 'sending'
     return isNew && this.#mechanisms.deferral ? [{ type: 'promised', item }] : []
@@ -273,6 +256,7 @@ export class Asking {
     const isOfSeed = this.#peers.get(peer)?.role === 'seed'
     if (reason === 'not-held' && !isOfSeed) this.#have.set(peer, item, false)
     this.#hedging.refused(peer, item)
+    this.#following.failed(peer)
     const request = this.#requests.get(item)
     if (request === undefined || request.peer !== peer) return []
     const hasNoRoom = reason === 'busy' && this.#insist.has(item)
@@ -294,8 +278,10 @@ export class Asking {
         !this.#peers.isHopeless(other, now) &&
         !this.#isSlow(other)
     )
-    if (targets.length > 0) this.#hints.set(item, targets)
-    else this.#insist.add(item)
+    const [target] = targets
+    if (target === undefined) this.#insist.add(item)
+    else this.#hints.set(item, targets)
+    if (target !== undefined && request.class === 'urgent') this.#following.sentTo(target, now)
     this.#forget(request, now)
   }
 
@@ -304,12 +290,16 @@ export class Asking {
     return this.#mechanisms.hedging && this.#paces.isSlow(peer, this.#downlink.bytesPerMs)
   }
 
+  /** It was asked of one that turned out to be slow since, and has not begun to come. */
+  #isSoughtInVain({ peer, received, class: requestClass }: Request): boolean {
+    return received === 0 && requestClass !== 'background' && this.#isSlow(peer)
+  }
+
   /** What somebody waits for and is later than usual is asked of a second peer. */
   hedge(now: number): FetchAction[] {
     if (!this.#mechanisms.hedging) return []
-    const frameBytes = this.#frameBytes
-    const rate = this.#downlink.bytesPerMs
-    const busyMs = this.#drainMs() + (rate === 0 ? 0 : frameBytes / rate)
+    const { frameBytes, frameMs, bytesPerMs } = this.#downlink
+    const busyMs = this.#drainMs() + (bytesPerMs === 0 ? 0 : frameMs)
     return this.#hedging.look(this.#requests.all(), { frameBytes, busyMs }, now)
   }
 
@@ -324,9 +314,10 @@ export class Asking {
       const patience = {
         lateMs: this.#patienceMs(request),
         drainMs: (this.#rack?.patienceMs(item) ?? 0) + (state?.stall.times === 0 ? drainMs : 0),
-        frameMs: this.#isForeseen(item) ? this.#frameMs() : 0
+        frameMs: this.#isForeseen(item) ? this.#downlink.frameMs : 0,
+        isElsewhere: this.#have.holderCount(item) > this.choice.seedsWithAll()
       }
-      const stall = stallOf(request, state, now, patience)
+      const stall = this.#isSoughtInVain(request) ? 'late' : stallOf(request, state, now, patience)
       if (stall === undefined) continue
       // Nothing is gained by giving up the only peer that can deliver.
       const other = this.choice.otherThan(peer, item, now)
@@ -336,6 +327,7 @@ export class Asking {
       this.#fallbacks.set(item, fallbacks + 1)
       // Who is only late may be sent on: a holder on whom all insist would have to serve them all.
       if (stall === 'stuck' || fallbacks > 0) this.#insist.add(item)
+      this.#following.failed(peer)
       if (request.state !== 'connecting') {
         actions.push({ type: 'cancel', peer, item })
         this.#peers.stalled(peer, request.askedAt, now)
@@ -376,7 +368,10 @@ export class Asking {
   #choose(item: number, requestClass: RequestClass, now: number): string | undefined {
     const seedsPick = this.#mechanisms.lateBinding
     const insist = this.#insist.has(item)
-    return this.choice.choose({ item, class: requestClass, insist, seedsPick }, now)
+    const chosen = this.choice.choose({ item, class: requestClass, insist, seedsPick }, now)
+    const isOfSeed = chosen !== undefined && this.#peers.get(chosen)?.role === 'seed'
+    if (!isOfSeed || insist || requestClass !== 'urgent') return chosen
+    return this.#following.leaderFor(item, now) ?? chosen
   }
 
   #takeHint(item: number, now: number): string | undefined {

@@ -66,7 +66,8 @@ export class Fetching {
       fallbackMs,
       isForeseen,
       keyOf,
-      rack
+      rack,
+      self
     })
     this.#mechanisms = mechanisms
     this.#wants = wants

@@ -26,6 +26,8 @@ export interface Mechanisms {
   readonly receiveBudget: boolean
   /** What others have read is left to them for a while before a seed is asked. */
   readonly neighboursFirst: boolean
+  /** To whom a machine was sent for what it reads, it asks for the next read as well. */
+  readonly following: boolean
   /** Peers of the own rack come first, and a chunk comes into a rack about once. */
   readonly nearness: boolean
   /** What somebody waits for and is later than usual is asked of a second peer. */
@@ -47,6 +49,7 @@ export const defaultMechanisms: Mechanisms = {
   keeping: true,
   receiveBudget: true,
   neighboursFirst: true,
+  following: true,
   nearness: true,
   hedging: true
 }

@@ -8,7 +8,9 @@ import type { WantList } from './want-list.ts'
 import { Yielding } from './yielding.ts'
 
 /** Expected reads asked for at a time: in a large lab each waits in a long line, while others move. */
-const expectedMax = 24
+const expectedMax = 28
+/** With fewer places free nothing more is asked for: what leaves together is one message. */
+const expectedAtOnce = 5
 /** What a neighbour has read is not asked of a seed before the neighbour has had this long to get it. */
 const neighbourMs = 1_000
 /** Items looked at in one search for background work. */
@@ -94,7 +96,7 @@ export class Planning {
   /** What is expected to be read soon, in the order in which others read it. */
   #planExpected(now: number, actions: FetchAction[]): void {
     let free = expectedMax - this.#asking.count('prefetch')
-    if (free <= 0) return
+    if (free < expectedAtOnce) return
     const isReading = this.#yielding.isReading(now)
     let looked = 0
     let isFirst = true

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { ComponentLogger, PeerDiscovery, Startable } from '@libp2p/interface'
-import { mdns, type MulticastDNSComponents } from '@libp2p/mdns'
+import type { MulticastDNSComponents } from '@libp2p/mdns'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import { limits } from '../base/index.ts'
 import type { PeerAddress } from './wire.ts'
@@ -19,9 +19,26 @@ export interface DiscoveryInit {
  * it, under a service name that carries the lab: another lab's seeds do not answer.
  */
 export class Discovery {
-  #service: PeerDiscovery & Startable
+  readonly #init: DiscoveryInit
+  #service: Promise<PeerDiscovery & Startable> | undefined
 
-  constructor({ labKey, logger, addresses, onFound }: DiscoveryInit) {
+  constructor(init: DiscoveryInit) {
+    this.#init = init
+  }
+
+  async start(): Promise<void> {
+    this.#service ??= this.#make()
+    await (await this.#service).start()
+  }
+
+  async stop(): Promise<void> {
+    await (await this.#service)?.stop()
+  }
+
+  /** Who finds its seed by the ticket loads nothing of it. */
+  async #make(): Promise<PeerDiscovery & Startable> {
+    const { labKey, logger, addresses, onFound } = this.#init
+    const { mdns } = await import('@libp2p/mdns')
     const make = mdns({
       serviceTag: serviceOf(labKey),
       interval: limits.discoveryIntervalMs,
@@ -30,21 +47,14 @@ export class Discovery {
     const addressManager = { getAddresses: () => addresses?.() ?? [] }
     // Of a libp2p node it uses these two, and takes any that look like them.
     const components = { addressManager, logger } as unknown as MulticastDNSComponents
-    this.#service = make(components) as PeerDiscovery & Startable
-    this.#service.addEventListener('peer', ({ detail: { id, multiaddrs } }) => {
+    const service = make(components) as PeerDiscovery & Startable
+    service.addEventListener('peer', ({ detail: { id, multiaddrs } }) => {
       const found = multiaddrs.slice(0, limits.addressesPerPeerMax)
       const peerId = id.toString()
       // As a ticket has them: libp2p dials no list in which some name their peer and others do not.
       onFound?.({ peerId, addresses: found.map(address => `${address.toString()}/p2p/${peerId}`) })
     })
-  }
-
-  async start(): Promise<void> {
-    await this.#service.start()
-  }
-
-  async stop(): Promise<void> {
-    await this.#service.stop()
+    return service
   }
 }
 

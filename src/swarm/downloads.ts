@@ -64,6 +64,11 @@ export class Downloads {
     this.#rate = rateLimit(bytesPerSecond)
   }
 
+  /** Frames will come: what checks them begins now, and not with the first. */
+  start(): void {
+    this.#verifier.start()
+  }
+
   /** Asks `link` for a chunk, or changes the class of what was asked before. */
   request(
     link: Link,

@@ -5,7 +5,14 @@ import { BlockWriter } from './block-writer.ts'
 import type { Certificate } from './certificate.ts'
 import { MessageReader } from './message-reader.ts'
 import { firstWindowBytes, quickStream, type QuickStream } from './quick-yamux.ts'
-import { encodeMessage, encodeSegmentHead, segmentHeadBytes, type Message } from './wire.ts'
+import { messagesIn, Outbox } from './outbox.ts'
+import {
+  encodeMessage,
+  encodeSegmentHead,
+  segmentHeadBytes,
+  type Message,
+  type WireMessage
+} from './wire.ts'
 import { yamuxHeadBytes } from './yamux-reader.ts'
 
 /** What is written is copied at once, so one head serves all segments. */
@@ -37,6 +44,8 @@ export class Link {
   certificate: Certificate | undefined
   /** Where the peer is, the same for all of one rack or subnet (place.ts); set with the certificate. */
   place = ''
+  #outbox = new Outbox()
+  #isOutboxDue = false
   #heardAt = systemClock.now()
   /** Until then the peer is not listened to. */
   #restsUntil = 0
@@ -103,6 +112,11 @@ export class Link {
     this.#wakeLater()
   }
 
+  /** The peer understands lists; set with the certificate. */
+  set takesLists(takesLists: boolean) {
+    this.#outbox.takesLists = takesLists
+  }
+
   get writable(): boolean {
     return this.#writable && !this.#closed
   }
@@ -113,7 +127,10 @@ export class Link {
 
   /** Control messages do not wait for segments; a peer that reads neither is cut off. */
   send(message: Message): void {
-    this.#write(encodeMessage(message))
+    for (const due of this.#outbox.put(message)) this.#writeMessage(due)
+    if (this.#outbox.isEmpty || this.#isOutboxDue) return
+    this.#isOutboxDue = true
+    setImmediate(this.#emptyAtEnd)
   }
 
   sendAll(messages: readonly Message[]): void {
@@ -122,6 +139,8 @@ export class Link {
 
   /** Check `writable` first: segments are what may be held back. `bytes` are copied. */
   sendSegment(request: number, bytes: Uint8Array): void {
+    // What was said before is not to wait behind it.
+    this.#empty()
     this.#write(encodeSegmentHead(request, bytes.length, segmentHead))
     this.#write(bytes)
   }
@@ -130,6 +149,21 @@ export class Link {
     if (this.#closed) return
     this.#closing = error
     this.#finish(error)
+  }
+
+  readonly #emptyAtEnd = (): void => {
+    this.#isOutboxDue = false
+    this.#empty()
+    this.#writer.flush()
+  }
+
+  #empty(): void {
+    const rest = this.#outbox.take()
+    if (rest !== undefined) this.#writeMessage(rest)
+  }
+
+  #writeMessage(message: WireMessage): void {
+    this.#write(encodeMessage(message))
   }
 
   #write(bytes: Uint8Array): void {
@@ -193,9 +227,11 @@ export class Link {
     if (this.#closed) return
     this.#heardAt = systemClock.now()
     try {
-      for (const message of this.#reader.push(bytes)) {
-        this.#handlers?.onMessage(message)
-        if (this.#closed) return
+      for (const whole of this.#reader.push(bytes)) {
+        for (const message of messagesIn(whole)) {
+          this.#handlers?.onMessage(message)
+          if (this.#closed) return
+        }
       }
     } catch (cause) {
       this.close(cause instanceof Error ? cause : new Error(String(cause)))
@@ -205,6 +241,7 @@ export class Link {
 
   #finish(error: Error | undefined): void {
     if (this.#closed) return
+    this.#empty()
     this.#writer.flush()
     if (this.#closed) return
     this.#closed = true

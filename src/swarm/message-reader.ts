@@ -5,7 +5,7 @@ import {
   lengthBytes,
   readU32,
   segmentHeadBytes,
-  type Message
+  type WireMessage
 } from './wire.ts'
 
 /**
@@ -26,7 +26,7 @@ export class MessageReader {
   #segmentLeft = 0;
 
   /** Throws ERR_PEER_PROTOCOL; the stream is of no use afterwards. */
-  *push(bytes: Uint8Array): Generator<Message> {
+  *push(bytes: Uint8Array): Generator<WireMessage> {
     let at = 0
     while (at < bytes.length) {
       if (this.#segmentLeft > 0) {

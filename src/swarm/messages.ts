@@ -37,6 +37,8 @@ export type Message =
       readonly listen: readonly string[]
       /** Where the sender is; see `isLocation`. */
       readonly location?: string | undefined
+      /** The sender understands `wants` and `answers`. */
+      readonly lists?: boolean | undefined
     }
   /** Repeated with the same request number, it changes the class of what is already wanted. */
   | {
@@ -105,3 +107,15 @@ export type Message =
     }
   /** To seeds: the disk is whole and verified; see completion-report.ts. */
   | { readonly type: 'completion'; readonly signed: Uint8Array }
+
+export type Want = Extract<Message, { type: 'want' }>
+export type Answer = Extract<Message, { type: 'accept' | 'refuse' | 'redirect' }>
+
+/** Several messages of a kind that leave together, as one. */
+export type ListMessage =
+  | { readonly type: 'wants'; readonly wants: readonly Want[] }
+  /** Each redirect among them names one peer. */
+  | { readonly type: 'answers'; readonly answers: readonly Answer[] }
+
+/** What stands between two lengths on the wire. */
+export type WireMessage = Message | ListMessage

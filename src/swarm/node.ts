@@ -1,9 +1,9 @@
-import { noise } from '@chainsafe/libp2p-noise'
 import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { BootswarmError, limits, systemErrorCode, type SigningKey } from '../base/index.ts'
+import { lateNoise } from './late-noise.ts'
 import { quickYamux } from './quick-yamux.ts'
 import { nativeTls } from './tls/encrypter.ts'
 
@@ -46,7 +46,7 @@ export async function startNode(
         })
       ],
       // The dialler's order counts: TLS, which costs a fraction of what noise does, where both have it.
-      connectionEncrypters: encryption === 'noise' ? [noise()] : [nativeTls(), noise()],
+      connectionEncrypters: encryption === 'noise' ? [lateNoise()] : [nativeTls(), lateNoise()],
       streamMuxers: [
         quickYamux({
           enableKeepAlive: false,

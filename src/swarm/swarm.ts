@@ -240,7 +240,8 @@ export class Swarm {
         version: protocolVersion,
         certificate: this.#certificate,
         listen: this.addresses().slice(0, limits.addressesPerPeerMax),
-        location: this.#init.location
+        location: this.#init.location,
+        lists: true
       })
     })
   }
@@ -257,6 +258,7 @@ export class Swarm {
     }
     link.certificate = openCertificate(this.#init.labKey, link.peerId, message.certificate)
     link.place = placeOf(message.location, link.remoteAddress)
+    link.takesLists = message.lists === true
     this.#addresses.set(link.peerId, message.listen)
     const rival = this.#links.get(link.peerId)
     if (rival !== undefined && !this.#replaces(link, rival)) {

@@ -12,7 +12,7 @@ const peersMax = 64
 
 export function decodeHello(body: Buffer): Message {
   const fields = cborMap(body, 'hello')
-  const { version, certificate, listen, location } = fields
+  const { version, certificate, listen, location, lists } = fields
   // The version alone must stay readable for ever: it tells a stranger which side to upgrade.
   if (!isCount(version)) throw malformed('a hello has no version')
   if (version !== protocolVersion) {
@@ -21,13 +21,15 @@ export function decodeHello(body: Buffer): Message {
   if (!(certificate instanceof Uint8Array)) throw malformed('a hello has no certificate')
   const isPlace = typeof location === 'string' && isLocation(location)
   if (location !== undefined && !isPlace) throw malformed('a hello has a malformed location')
+  if (lists !== undefined && typeof lists !== 'boolean') throw malformed('a hello has bad lists')
   const addresses = strings(listen, 'listen addresses')
   return {
     type: 'hello',
     version,
     certificate,
     listen: addresses,
-    ...(isPlace ? { location } : {})
+    ...(isPlace ? { location } : {}),
+    ...(lists === undefined ? {} : { lists })
   }
 }
 

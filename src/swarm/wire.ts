@@ -1,6 +1,6 @@
 import { encode as encodeCbor } from '@ipld/dag-cbor'
 import { limits, requestClasses, type ChunkId, type RequestClass } from '../base/index.ts'
-import { refusalReasons, type Message } from './messages.ts'
+import { refusalReasons, type WireMessage } from './messages.ts'
 import {
   cbor,
   digest,
@@ -12,6 +12,14 @@ import {
   strings,
   u32
 } from './wire-fields.ts'
+import {
+  decodeAnswers,
+  decodeWant,
+  decodeWants,
+  encodeAnswers,
+  encodeWant,
+  wantBytes
+} from './wire-lists.ts'
 import { decodeHello, decodePeers, decodeReport, plainPeers } from './wire-maps.ts'
 
 export * from './messages.ts'
@@ -24,7 +32,7 @@ export const peerProtocol = '/bootswarm/peer'
 export const enrolProtocol = '/bootswarm/enrol'
 export const lengthBytes = 4
 
-type MessageType = Message['type']
+type MessageType = WireMessage['type']
 
 const typeNumbers = {
   hello: 1,
@@ -53,7 +61,9 @@ const typeNumbers = {
   seeds: 24,
   completion: 25,
   boot: 26,
-  profile: 27
+  profile: 27,
+  wants: 28,
+  answers: 29
 } as const satisfies Record<MessageType, number>
 
 const typeNames = new Map<number, MessageType>(
@@ -65,7 +75,7 @@ export const haveItemsMax = 4096
 /** Bytes of bitfield in one `have-map`. */
 export const haveMapBytesMax = 64 * 1024
 
-export function encodeMessage(message: Message): Uint8Array {
+export function encodeMessage(message: WireMessage): Uint8Array {
   const body = encodeBody(message)
   const bytes = Buffer.allocUnsafe(lengthBytes + 1 + body.length)
   bytes.writeUInt32BE(1 + body.length, 0)
@@ -110,29 +120,29 @@ export function readU32(bytes: Uint8Array, at: number): number {
 }
 
 /** `bytes` is one message without its length. Throws ERR_PEER_PROTOCOL for anything malformed. */
-export function decodeMessage(bytes: Uint8Array): Message {
+export function decodeMessage(bytes: Uint8Array): WireMessage {
   const type = typeNames.get(bytes[0] ?? 0)
   if (type === undefined) throw malformed(`message type ${bytes[0] ?? 'none'} is unknown`)
   const body = Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 1)
   return decoders[type](body)
 }
 
-function encodeBody(message: Message): Uint8Array {
+function encodeBody(message: WireMessage): Uint8Array {
   switch (message.type) {
     case 'hello':
       return encodeCbor({
         version: message.version,
         certificate: message.certificate,
         listen: message.listen,
-        ...(message.location === undefined ? {} : { location: message.location })
+        ...(message.location === undefined ? {} : { location: message.location }),
+        ...(message.lists === undefined ? {} : { lists: message.lists })
       })
     case 'want':
-      return joined(
-        u32(message.request),
-        classByte(message.class),
-        Uint8Array.of(message.insist ? 1 : 0),
-        hex(message.id)
-      )
+      return encodeWant(message)
+    case 'wants':
+      return joined(...message.wants.map(encodeWant))
+    case 'answers':
+      return encodeAnswers(message.answers)
     case 'cancel':
     case 'got':
       return u32(message.request)
@@ -199,18 +209,14 @@ function hex(id: ChunkId): Buffer {
   return Buffer.from(id, 'hex')
 }
 
-const decoders: { readonly [T in MessageType]: (body: Buffer) => Message } = {
+const decoders: { readonly [T in MessageType]: (body: Buffer) => WireMessage } = {
   hello: decodeHello,
   want(body) {
-    expectLength('want', body, 4 + 2 + digestBytes)
-    return {
-      type: 'want',
-      request: body.readUInt32BE(0),
-      class: pick(requestClasses, body[4], 'request class'),
-      insist: flag(body[5]),
-      id: digest(body, 6)
-    }
+    expectLength('want', body, wantBytes)
+    return decodeWant(body, 0)
   },
+  wants: body => ({ type: 'wants', wants: decodeWants(body) }),
+  answers: body => ({ type: 'answers', answers: decodeAnswers(body) }),
   cancel(body) {
     expectLength('cancel', body, 4)
     return { type: 'cancel', request: body.readUInt32BE(0) }

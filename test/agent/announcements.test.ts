@@ -71,6 +71,16 @@ test('a seed hears the news without asking, a peer with another image never', as
   t.deepEqual(itemsIn(gone, 'have'), [])
 })
 
+test('a seed is told at once what a machine has, if that is anything', t => {
+  const typesFor = (bits: Uint8Array<ArrayBuffer>): string[] => {
+    const seed = new Peer('seed', 'seed')
+    announcing(t, 20, bits).greet(seed.link)
+    return seed.sent.map(({ type }) => type)
+  }
+  t.deepEqual(typesFor(Uint8Array.of(0, 0, 0)), ['interest'])
+  t.deepEqual(typesFor(Uint8Array.of(0, 0, 0x10)), ['interest', 'have-map'])
+})
+
 test('long bitfields and much news go out in messages of bounded size', async t => {
   const bytes = haveMapBytesMax + 10
   const announcements = announcing(t, bytes * 8, new Uint8Array(bytes).fill(255))

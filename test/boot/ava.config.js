@@ -1,8 +1,13 @@
 // Booting a real kernel under software emulation takes a minute or more, and wants the machine for
 // itself: one file at a time, one test at a time.
-const onlyInAll = ['own-disk', 'shut-down', 'two-machines', 'small-machine', 'whole-disk'].map(
-  name => `test/boot/${name}.test.ts`
-)
+const onlyInAll = [
+  'own-disk',
+  'shut-down',
+  'two-machines',
+  'small-machine',
+  'whole-disk',
+  'discarded-writes'
+].map(name => `test/boot/${name}.test.ts`)
 const leftOut = process.env.BOOTSWARM_BOOT === 'all' ? [] : onlyInAll
 
 export default {

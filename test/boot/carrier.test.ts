@@ -27,10 +27,10 @@ const bootswarm = `#!/bin/sh
 case $1 in
   agent)
     echo '{"event":"ready","size":4096}'
+    echo '{"event":"attached","device":"/dev/nbd0","size":4096}'
     until [ -e /state/go ]; do sleep 0.1; done
     echo '{"event":"complete"}'
     ;;
-  attach) echo '{"event":"attached"}' ;;
 esac
 exec sleep 1000
 `
@@ -44,7 +44,7 @@ class Home {
     this.#process = process
   }
 
-  static async start(t: ExecutionContext): Promise<Home> {
+  static async start(t: ExecutionContext, writes: 'keep' | 'discard' = 'keep'): Promise<Home> {
     const path = await mkdtemp(join(tmpdir(), 'bootswarm-carrier-'))
     t.teardown(() => rm(path, { recursive: true, force: true }))
     for (const name of ['bin', 'dev', 'lib', 'state']) await mkdir(join(path, name))
@@ -55,7 +55,8 @@ class Home {
     }
     for (const [name, bytes] of [
       ['bootswarm', bootswarm],
-      ['node', '#!/bin/sh\n'],
+      ['node', '#!/bin/sh\necho "$@" >/state/handing-over\n'],
+      ['dmsetup', '#!/bin/sh\ncat /state/device\n'],
       ['launch', launcherFor('x64')],
       ['carrier', await readFile(carrier)]
     ] as const) {
@@ -63,7 +64,7 @@ class Home {
       await chmod(join(path, 'bin', name), 0o755)
     }
     await writeFile(join(path, 'dev/null'), '')
-    const settings = { ticket: 'T', image: 'i', disk: '/dev/vda', writes: 'keep', consent: '' }
+    const settings = { ticket: 'T', image: 'i', disk: '/dev/vda', writes, consent: '' }
     for (const [name, text] of Object.entries({ ...settings, name: 'm' })) {
       await writeFile(join(path, 'state', name), text)
     }
@@ -76,8 +77,8 @@ class Home {
     return readFile(join(this.path, 'state', name), 'utf8').catch(() => undefined)
   }
 
-  async write(name: string): Promise<void> {
-    await writeFile(join(this.path, 'state', name), '')
+  async write(name: string, text = ''): Promise<void> {
+    await writeFile(join(this.path, 'state', name), text)
   }
 
   /** What the kernel's log would show. */
@@ -130,8 +131,8 @@ test('after a hand-over a shutdown finds nothing of the carrier to wait for', as
   await until('attached', async () => (await home.state('said-attached')) !== undefined)
   await home.write('go')
   await until('handed over', async () => (await home.log()).includes('needs nobody'))
-  const aside = [await home.pid('hand-over'), await home.pid('keeper-of-attach')]
-  for (const pid of aside) await until(`the end of ${pid}`, () => hasEnded(pid))
+  const aside = await home.pid('hand-over')
+  await until(`the end of ${aside}`, () => hasEnded(aside))
   const all = await processes()
   const ours = all.filter(({ name }) => name.startsWith('@bootswarm/sh'))
   t.true(ours.length > 0)
@@ -147,8 +148,22 @@ test('the carrier starts an agent again that has ended, and takes all with it wh
   const first = await home.pid('agent')
   process.kill(first, 'SIGKILL')
   await until('another agent', async () => ![0, first].includes(await home.pid('agent')))
-  const programs = ['agent', 'attach', 'keeper-of-agent', 'keeper-of-attach', 'keeper-of-log']
+  const programs = ['agent', 'keeper-of-agent', 'keeper-of-log']
   const pids = await Promise.all(programs.map(name => home.pid(name)))
   t.is(await home.stop(), 0)
   for (const pid of pids) await until(`the end of ${pid}`, () => hasEnded(pid))
+})
+
+test('where writes are discarded the device below is handed over, and the console says how much room is left', async t => {
+  const home = await Home.start(t, 'discard')
+  await until('attached', async () => (await home.state('said-attached')) !== undefined)
+  await home.write('go')
+  await until('handed over', async () => (await home.log()).includes('needs nobody'))
+  t.regex((await home.state('handing-over')) ?? '', / --name bootswarm-image$/m)
+  await home.write('device', '0 8388608 snapshot 79/100 16')
+  t.false((await home.log()).includes('four fifths'))
+  await home.write('device', '0 8388608 snapshot 81/100 16')
+  await until('a warning', async () => (await home.log()).includes('four fifths'))
+  await home.write('device', '0 8388608 snapshot Invalid')
+  await until('what to do', async () => (await home.log()).includes('is full: it must be started'))
 })

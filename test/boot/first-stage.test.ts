@@ -1,8 +1,11 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
+import { TargetDisk } from '../../src/disk/index.ts'
+import { loopDevice } from '../disk/loop-device.ts'
+import { optionsFor, placeAll, sampleImage, temporaryDirectory } from '../disk/samples.ts'
 import { run } from './processes.ts'
 
 // What of the first stage needs no machine.
@@ -60,6 +63,9 @@ for (const [words, complaint] of [
   ['bootswarm.image=a', 'there is no bootswarm.ticket='],
   ['bootswarm.ticket=T', 'there is no bootswarm.image='],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.writes=no', 'is neither keep nor discard'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=1000', 'overlay=1000 is no size'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=1x0M', 'overlay=1x0M is no size'],
+  ['bootswarm.ticket=T bootswarm.image=a bootswarm.overlay=0G', 'overlay=0G is no size'],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.consent=yes', 'is not wipe'],
   ['bootswarm.ticket=T bootswarm.image=a bootswarm.patience=1m', 'is no number of seconds']
 ] as const) {
@@ -87,6 +93,19 @@ test("root= names a part of the image, whatever the machine's own disk is called
   }
 })
 
+test('what a machine writes and does not keep has half of the memory that is free, or as much as was said', async t => {
+  const kib = async (words: string): Promise<number> => {
+    const file = await cmdline(t, `bootswarm.ticket=T bootswarm.image=a ${words}`)
+    const lines = `cmdline=${file}; read_arguments; check_arguments && overlay_kib`
+    return Number(await inShell(['arguments', 'root'], lines))
+  }
+  t.is(await kib('bootswarm.overlay=512M'), 512 * 1024)
+  t.is(await kib('bootswarm.overlay=3G'), 3 * 1024 * 1024)
+  const all = Number(await inShell(['root'], 'memory_kib MemTotal'))
+  const half = await kib('')
+  t.true(half > 0 && half < all / 2, `${half} of ${all}`)
+})
+
 test('what asks DHCP for an address in the root is to be the same client as before, the rest as it was', async t => {
   const tree = await mkdtemp(join(tmpdir(), 'bootswarm-first-stage-'))
   t.teardown(() => rm(tree, { recursive: true }))
@@ -112,4 +131,36 @@ test('what asks DHCP for an address in the root is to be the same client as befo
   const dropIn = '[Network]\nKeepConfiguration=yes\n[DHCPv4]\nClientIdentifier=mac\n'
   const wanted = ['20-lan', '80-wired'].map(name => `${name}.network.d/bootswarm.conf: ${dropIn}`)
   t.is(said, wanted.join(''))
+})
+
+test('a disk that was handed over with its writes discarded is known as one, by either copy of its superblock', async t => {
+  const size = 160 * 1024 * 1024
+  const image = sampleImage(3, 6 * 16384 + 512)
+  const device = await loopDevice(t, join(await temporaryDirectory(t), 'disk'), size)
+  const known = (): Promise<string> =>
+    inShell(['own-disk'], `disk=${device}; discards_writes && echo "$image_bytes"; true`)
+  t.is(await known(), '', 'a disk of somebody else')
+  const handOver = async (writes: 'keep' | 'discard'): Promise<void> => {
+    const disk = await TargetDisk.open(optionsFor(device, image, { writes, force: true }))
+    await placeAll(disk, image)
+    await disk.finish()
+    await disk.markComplete()
+    t.is(await known(), '', 'not handed over')
+    await disk.handOver()
+    await disk.close()
+  }
+  await handOver('keep')
+  t.is(await known(), '', 'its writes are kept')
+  await handOver('discard')
+  t.is(await known(), `${image.size}\n`)
+
+  const firstAt = Math.ceil(image.size / 4096) * 4096
+  const damage = async (at: number): Promise<void> => {
+    await using file = await open(device, 'r+')
+    await file.write(Buffer.from([1]), 0, 1, at)
+  }
+  await damage(firstAt + 500)
+  t.is(await known(), `${image.size}\n`, 'the second copy')
+  await damage(size - 4096 + 500)
+  t.is(await known(), '', 'neither')
 })

@@ -117,6 +117,11 @@ export class RunningProcess {
   }
 }
 
+const notKilled = new Set<RunningProcess>()
+process.once('exit', () => {
+  for (const started of notKilled) started.kill()
+})
+
 /** Starts a program that is killed, with its children, when the test ends. */
 export function start(
   t: Life,
@@ -128,11 +133,10 @@ export function start(
   // A group of its own, so that killing it leaves no grandchild behind.
   const child = spawn(command, args, { detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   const started = new RunningProcess(name, child, outputFile)
-  const kill = (): void => started.kill()
-  process.once('exit', kill)
+  notKilled.add(started)
   t.teardown(() => {
-    process.off('exit', kill)
-    kill()
+    notKilled.delete(started)
+    started.kill()
   })
   return started
 }

@@ -15,6 +15,8 @@ interface WholeDisk {
   /** What the first stage finds. */
   readonly root: RegExp
   readonly fileSystemAt: number
+  /** What else has to hold in the running machine. */
+  readonly command?: string
 }
 
 async function keepsItsDisk(t: ExecutionContext, image: WholeDisk): Promise<void> {
@@ -34,6 +36,7 @@ async function keepsItsDisk(t: ExecutionContext, image: WholeDisk): Promise<void
     minuteMs
   )
   await guest.runCommand('! ls /dev/vda?', minuteMs)
+  if (image.command !== undefined) await guest.runCommand(image.command, minuteMs)
   await guest.runCommand('seq 1 40000 > /root/written-while-streaming && sync', minuteMs)
   await machine.shows('this machine uses its own disk from now on', 15 * minuteMs)
   lab.note('handed over')
@@ -61,5 +64,7 @@ test('a machine whose image is a disk with partitions and GRUB keeps it', keepsI
 test('a machine whose image has its root on LVM keeps it', keepsItsDisk, {
   recipe: 'debian-12-lvm',
   root: /the root is \/dev\/\S*debian12-root/,
-  fileSystemAt: rootAt + mib
+  fileSystemAt: rootAt + mib,
+  // Neither the disk nor the device below, and no word about duplicates.
+  command: '[ $(pvs --noheadings -o pv_name 2>&1) = /dev/mapper/bootswarm-part3 ]'
 })

@@ -29,16 +29,19 @@ test('a blocking socket: connects, notices the end, and gives up on who says not
   const socket = BlockingSocket.connect({ kind: 'unix', path }, 100, 'the server')
   const [peer] = (await once(server, 'connection')) as [Socket]
   t.true(socket.isAlive())
-  t.throws(() => socket.read(1), { code: 'ERR_NBD_PROTOCOL', message: /the server: recv: EAGAIN/ })
+  await t.throwsAsync(socket.read(1), {
+    code: 'ERR_NBD_PROTOCOL',
+    message: /the server: recv: EAGAIN/
+  })
   await new Promise<void>(resolve => peer.write('ab', () => resolve()))
-  t.is(socket.read(2).toString(), 'ab')
+  t.is((await socket.read(2)).toString(), 'ab')
   socket.write(Buffer.from('cd'))
   t.is(String((await once(peer, 'data'))[0]), 'cd')
   peer.destroy()
   await new Promise<void>(resolve => server.close(() => resolve()))
   // A process that is being started in the same moment has the descriptor too, until it has begun.
   await until(() => !socket.isAlive(), 'the end of the connection')
-  t.throws(() => socket.read(1), { message: /hung up/ })
+  await t.throwsAsync(socket.read(1), { message: /hung up/ })
   socket.close()
   t.throws(() => BlockingSocket.connect({ kind: 'unix', path }, 100, 'the server'), {
     code: 'ERR_NBD_PROTOCOL'

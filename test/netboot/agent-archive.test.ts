@@ -52,6 +52,16 @@ test('an agent runs from it alone, completes an image and serves it', async t =>
   t.is(agent.stderr(), '')
 })
 
+test('V8 takes what it had made of the code before', async t => {
+  const folder = await unpack(await building, await temporaryDirectory(t))
+  const { stderr } = await runProgram(t, '/usr/bin/env', [
+    ...['-i', 'PATH=/nowhere', 'BOOTSWARM_CODE_CACHE=show', join(folder, 'bin/bootswarm')],
+    ...['attach', '--nbd', 'unix:/nowhere/nbd', '--device', '/dev/sda']
+  ])
+  t.regex(stderr, /code cache rejected: false/)
+  t.regex(stderr, /is no NBD device/)
+})
+
 test('each thread that the sources start is in it', async t => {
   const folder = await unpack(await building, await temporaryDirectory(t))
   const sources = await readdir(join(import.meta.dirname, '../../src'), { recursive: true })
@@ -68,7 +78,7 @@ test('the hand-over runs from it and says how it is used', async t => {
   const folder = await unpack(await building, await temporaryDirectory(t))
   const { code, stderr } = await runProgram(t, '/usr/bin/env', [
     ...bare(join(folder, 'bin/node')),
-    join(folder, 'lib/hand-over.mjs')
+    join(folder, 'lib/hand-over.cjs')
   ])
   t.is(code, 1)
   t.regex(stderr, /usage: hand-over --control/)

@@ -124,6 +124,7 @@ test('options that are unknown, missing or malformed: exit 2', async t => {
     ['--name', agentArgs(lab, { '--name': 'pc\u001b[31m' })],
     ['--writes', agentArgs(lab, { '--writes': 'maybe' })],
     ['--start-at', agentArgs(lab, { '--start-at': 'noon' })],
+    ['/dev/sda', agentArgs(lab, { '--device': '/dev/sda' })],
     ['--ttl', ['ticket', '--store', lab.store, '--ttl', '1 day']],
     ['--http', ['seed', '--store', lab.store, '--http', '4911']],
     ['--agents', ['demo', '--agents', '0']],

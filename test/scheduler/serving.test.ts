@@ -99,14 +99,27 @@ test('who insists is served by who can', t => {
 })
 
 test('a hope that has not come true in time counts no more', t => {
-  const { ask, pass } = serving('seed')
+  const { ask, sent, pass } = serving('seed')
   ask('a')
+  sent('a')
   pass(leaseMs)
   t.is(targetOf(ask('b')), 'a')
   pass(1)
   t.is(ask('c').kind, 'redirect', 'b is still hoped for')
   pass(leaseMs + 1)
   t.is(ask('d').kind, 'send')
+})
+
+test('what stands in line here is late by our doing: nobody else is sent it for that', t => {
+  const { node, ask, pass } = serving('seed')
+  ask('a')
+  pass(4 * leaseMs)
+  t.is(targetOf(ask('b')), 'a')
+  pass(leaseMs + 1)
+  t.is(ask('b', { insist: true }).kind, 'send', 'who does not get it from there is served')
+  node.dropped('b', id)
+  pass(2 * leaseMs)
+  t.is(ask('c').kind, 'send', 'not for ever')
 })
 
 test('the last byte begins the lease anew, and a holder needs none', t => {

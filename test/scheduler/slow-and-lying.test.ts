@@ -29,6 +29,60 @@ test('on a slow line a request that stands still while others move is not given 
   )
 })
 
+test('what was asked of a peer that turns out to be slow is asked of another before it has begun', t => {
+  const fetcher = new Fetcher(24)
+  const frameTakes = (peer: string, item: number, ms: number): void => {
+    fetcher.apply({ type: 'progress', peer, item, bytes: 16_384 })
+    fetcher.now += ms
+    fetcher.apply({ type: 'progress', peer, item, bytes: 32_768 })
+    fetcher.apply({ type: 'settled', item })
+  }
+  fetcher.join('quick', 'swift')
+  for (const item of range(0, 20)) {
+    fetcher.apply({ type: 'want', items: [item], class: 'urgent' })
+    frameTakes(fetcher.out.get(item) ?? '', item, 10)
+  }
+  for (const peer of ['quick', 'swift']) {
+    fetcher.apply({ type: 'has-not', peer, items: range(20, 24) })
+  }
+  fetcher.join('slow')
+  fetcher.apply({ type: 'want', items: range(20, 24), class: 'prefetch' })
+  t.true([...fetcher.out.values()].every(peer => peer === 'slow'))
+  fetcher.join('other')
+  for (const item of [20, 21]) frameTakes('slow', item, 200)
+  fetcher.apply({ type: 'progress', peer: 'slow', item: 22, bytes: 100 })
+  fetcher.apply({ type: 'tick' })
+  t.deepEqual(
+    [...fetcher.out].sort(),
+    [
+      [22, 'slow'],
+      [23, 'other']
+    ],
+    'what has begun to come is waited for'
+  )
+})
+
+test('who waits in a long chain waits less long once another has the chunk', t => {
+  const waitsMs = (isElsewhere: boolean): number => {
+    const fetcher = new Fetcher(4)
+    fetcher.join('seed')
+    for (const peer of ['a', 'b']) fetcher.apply({ type: 'peer', peer, role: 'agent' })
+    fetcher.apply({ type: 'foreseen', items: [0] })
+    fetcher.apply({ type: 'want', items: [0], class: 'prefetch' })
+    fetcher.apply({ type: 'redirected', peer: 'seed', item: 0, to: ['a'] })
+    fetcher.apply({ type: 'accepted', peer: 'a', item: 0, waiting: true })
+    if (isElsewhere) fetcher.apply({ type: 'has', peer: 'b', items: [0] })
+    while (fetcher.out.get(0) === 'a' && fetcher.now < 1_000_000) {
+      fetcher.now += 100
+      fetcher.apply({ type: 'heard', peer: 'a' })
+      fetcher.apply({ type: 'tick' })
+    }
+    t.is(fetcher.out.get(0), isElsewhere ? 'b' : 'seed')
+    return fetcher.now
+  }
+  t.true(waitsMs(true) < waitsMs(false) / 2)
+})
+
 test('a peer that was banned is left at once, and no redirect leads to it', t => {
   const fetcher = new Fetcher(4)
   fetcher.apply({ type: 'peer', peer: 'liar', role: 'agent' })

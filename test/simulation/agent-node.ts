@@ -154,12 +154,12 @@ export class AgentNode extends SimNode {
     super.onGone(link)
     this.#downloads.gone(link)
     this.#news.gone(asLink(link))
-    if (this.#seeds.delete(link)) this.#tellSeeds(this.#seeds)
+    if (this.#seeds.delete(link)) this.#tellSeeds()
     this.tell({ type: 'gone', peer: link.peerId })
   }
 
   onMessage(link: SimLink, message: Message): void {
-    const peer = link.peerId
+    const { peerId: peer, certificate } = link
     this.tell({ type: 'heard', peer })
     switch (message.type) {
       case 'want':
@@ -189,7 +189,7 @@ export class AgentNode extends SimNode {
         return this.tell({ type: 'crowd', machines: message.machines })
       case 'have-all':
         this.tell({ type: 'has-all', peer })
-        if (link.certificate.role === 'seed') this.#tellSeeds(this.#seeds.add(link))
+        if (certificate.role === 'seed' && this.#seeds.add(link).size > 1) this.#tellSeeds()
         return
       case 'have-map':
         return this.tell({ type: 'has-map', peer, first: message.first, bits: message.bits })
@@ -340,9 +340,9 @@ export class AgentNode extends SimNode {
     }
   }
 
-  #tellSeeds(links: ReadonlySet<SimLink>): void {
-    const seeds = [...links].map(link => link.peerId)
-    for (const link of links) link.send({ type: 'seeds', imageId, seeds })
+  #tellSeeds(): void {
+    const seeds = [...this.#seeds].map(link => link.peerId)
+    for (const link of this.#seeds) link.send({ type: 'seeds', imageId, seeds })
   }
 
   #connect(peer: string): void {

@@ -35,6 +35,17 @@ test('the list of a real image is what its store holds, and a lab can run on it'
   const figures = simulateLab({ ...lab, workload: 'copy', chunks: list, trace: { reads } })
   t.is(figures.seedCopies, 1)
   t.is(figures.brokenRules, 0)
+  const processorSeconds = 10 * figures.processorSeconds
+  const busy = {
+    ...lab,
+    workload: 'copy',
+    chunks: list,
+    trace: { reads },
+    processorSeconds
+  } as const
+  const slower = simulateLab(busy)
+  t.true(Math.abs(slower.processorSeconds / processorSeconds - 1) < 0.2)
+  t.true(slower.seconds > figures.seconds)
 })
 
 test('a trace of another image is refused', t => {

@@ -18,8 +18,11 @@ export interface MeasuredLab {
   readonly stragglerMbit?: number
   /** Cores of the computer that all namespaces share. */
   readonly cores: number
-  /** What this computer was seen to need; those of docs/simulator.md for what is not given. */
-  readonly costs?: Partial<Costs>
+  /**
+   * What its processors did in all, as measured. Code that is new costs several times what docs/simulator.md
+   * has: all costs are multiplied so that the simulated processors do about as much.
+   */
+  readonly processorSeconds?: number
   readonly chunks: ChunkList
   readonly trace: Trace
   readonly seed?: number
@@ -36,13 +39,35 @@ export interface SimulatedFigures {
   readonly seedBootSets: number
   /** Messages but for frames, both ways, at the seed in its busiest second, a machine. */
   readonly messagesPeak: number
-  /** Of the processors' time. */
+  /** Of the processors' time, and how many seconds of it in all. */
   readonly busyShare: number
+  readonly processorSeconds: number
   readonly brokenRules: number
 }
 
 /** Runs it in virtual time: a second or two of real time for 16 machines. */
 export function simulateLab(measured: MeasuredLab): SimulatedFigures {
+  const usual = simulateWith(defaultOptions.costs, measured)
+  const { processorSeconds } = measured
+  if (processorSeconds === undefined || usual.processorSeconds === 0) return usual
+  return simulateWith(
+    times(defaultOptions.costs, processorSeconds / usual.processorSeconds),
+    measured
+  )
+}
+
+function times(costs: Costs, factor: number): Costs {
+  const { handshakeMs, messageMs, megabyteMs, verifyMs, compressMs } = costs
+  return {
+    handshakeMs: handshakeMs * factor,
+    messageMs: messageMs * factor,
+    megabyteMs: megabyteMs * factor,
+    verifyMs: verifyMs * factor,
+    compressMs: compressMs * factor
+  }
+}
+
+function simulateWith(costs: Costs, measured: MeasuredLab): SimulatedFigures {
   const { workload, machines, mbit, seedMbit, queueMs, stragglerMbit, cores, seed } = measured
   const image = simImage(measured.chunks, measured.trace)
   const lab = {
@@ -54,7 +79,7 @@ export function simulateLab(measured: MeasuredLab): SimulatedFigures {
     queueMs,
     cores,
     ...(stragglerMbit === undefined ? {} : { stragglers: 1, stragglerMbit }),
-    costs: { ...defaultOptions.costs, ...measured.costs },
+    costs,
     seed: seed ?? defaultOptions.seed,
     // Released at once, as --start-at does.
     spreadMs: 5
@@ -70,6 +95,7 @@ function figuresOf(result: LabResult): SimulatedFigures {
     seedBootSets: result.seedBootSets,
     messagesPeak: result.seedMessagesPeak,
     busyShare: result.processorShare,
+    processorSeconds: result.processorSeconds,
     brokenRules: result.violationCount
   }
 }

@@ -37,6 +37,8 @@ export interface LabResult {
   readonly events: number
   /** Of the busiest processor. */
   readonly processorShare: number
+  /** Of all processors together. */
+  readonly processorSeconds: number
 }
 
 /** What came of a run; the checkers that judge its end have their say here. */
@@ -65,9 +67,20 @@ export function resultOf(simulation: Simulation): LabResult {
     violations: checkers.violations,
     violationCount: checkers.violationCount,
     events: events.count,
-    processorShare:
-      Math.max(...[...seeds, ...agents].map(({ processor }) => processor.busyMs)) /
-      Math.max(1, events.now)
+    ...processorsOf(simulation)
+  }
+}
+
+function processorsOf({
+  seeds,
+  agents,
+  world
+}: Simulation): Pick<LabResult, 'processorShare' | 'processorSeconds'> {
+  const processors = new Set([...seeds, ...agents].map(({ processor }) => processor))
+  const busyMs = Array.from(processors, processor => processor.busyMs)
+  return {
+    processorShare: Math.max(...busyMs) / Math.max(1, world.events.now),
+    processorSeconds: busyMs.reduce((sum, ms) => sum + ms, 0) / 1_000
   }
 }
 

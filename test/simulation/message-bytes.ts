@@ -1,4 +1,4 @@
-import type { Message } from '../../src/swarm/index.ts'
+import type { Answer, WireMessage } from '../../src/swarm/messages.ts'
 
 /** Length and type of a message, then what yamux, the encrypter, TCP, IP and Ethernet add to a small one. */
 const overheadBytes = 5 + 12 + 18 + 66
@@ -7,14 +7,18 @@ const digestBytes = 32
 const peerBytes = 150
 
 /** What a message takes on the line, near enough (docs/swarm-wire.md). */
-export function messageBytes(message: Message): number {
+export function messageBytes(message: WireMessage): number {
   return overheadBytes + bodyBytes(message)
 }
 
-function bodyBytes(message: Message): number {
+function bodyBytes(message: WireMessage): number {
   switch (message.type) {
     case 'want':
       return 6 + digestBytes
+    case 'wants':
+      return message.wants.length * (6 + digestBytes)
+    case 'answers':
+      return message.answers.length * 6 + peersNamed(message.answers) * peerBytes
     case 'redirect':
       return 4 + message.to.length * peerBytes
     case 'have-map':
@@ -32,4 +36,9 @@ function bodyBytes(message: Message): number {
     default:
       return digestBytes
   }
+}
+
+function peersNamed(answers: readonly Answer[]): number {
+  const named = answers.flatMap(answer => (answer.type === 'redirect' ? answer.to : []))
+  return new Set(named.map(({ peerId }) => peerId)).size
 }

@@ -1,6 +1,6 @@
-import type { Message } from '../../src/swarm/index.ts'
+import type { WireMessage } from '../../src/swarm/messages.ts'
 
-export type MessageType = Message['type']
+export type MessageType = WireMessage['type']
 
 /** Messages of each type. */
 export type Counts = ReadonlyMap<MessageType, number>

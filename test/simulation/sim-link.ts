@@ -1,12 +1,13 @@
 import { limits } from '../../src/base/index.ts'
-import type { Message } from '../../src/swarm/index.ts'
+import { Outbox } from '../../src/swarm/outbox.ts'
+import type { Message, WireMessage } from '../../src/swarm/messages.ts'
 import { Fifo } from './fifo.ts'
 import { messageBytes } from './message-bytes.ts'
 import type { Network } from './network.ts'
 import type { SimNode } from './sim-node.ts'
 
 /** What travels: a message, or a piece of a frame. */
-export type Parcel = Message | { readonly type: 'piece'; readonly request: number }
+export type Parcel = WireMessage | { readonly type: 'piece'; readonly request: number }
 
 export interface Unit {
   readonly bytes: number
@@ -32,11 +33,13 @@ export class SimLink {
   usedAt = 0
   readonly units = new Fifo<Unit>()
   #network: Network
+  #outbox = new Outbox()
   /** Bytes that the other side has not got yet. */
   #committed = 0
 
   constructor(network: Network, owner: SimNode, peer: SimNode) {
     this.#network = network
+    this.#outbox.takesLists = true
     this.owner = owner
     this.peerId = peer.id
     this.certificate = { role: peer.role, name: peer.id }
@@ -54,8 +57,11 @@ export class SimLink {
   }
 
   send(message: Message): void {
-    this.owner.sent(this, message)
-    this.#push({ bytes: messageBytes(message), parcel: message })
+    this.owner.watcher.sent(this, message)
+    const wasEmpty = this.#outbox.isEmpty
+    for (const due of this.#outbox.put(message)) this.#write(due)
+    // What happens at one moment of virtual time is one turn of the event loop.
+    if (wasEmpty && !this.#outbox.isEmpty) this.#network.events.after(0, () => this.#empty())
   }
 
   sendAll(messages: readonly Message[]): void {
@@ -63,6 +69,7 @@ export class SimLink {
   }
 
   sendSegment(request: number, bytes: Uint8Array): void {
+    this.#empty()
     this.owner.watcher.sentSegment(this, request, bytes.length)
     this.#push({ bytes: bytes.length + segmentHeadBytes, parcel: { type: 'piece', request } })
   }
@@ -84,6 +91,16 @@ export class SimLink {
     this.owner.committedBytes -= this.#committed
     this.#committed = 0
     this.units.clear()
+  }
+
+  #empty(): void {
+    const rest = this.#outbox.take()
+    if (rest !== undefined) this.#write(rest)
+  }
+
+  #write(message: WireMessage): void {
+    this.owner.sent(message)
+    this.#push({ bytes: messageBytes(message), parcel: message })
   }
 
   #push(unit: Unit): void {

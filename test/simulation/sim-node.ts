@@ -8,6 +8,8 @@ import {
 import { makeSendWindow, type Serving } from '../../src/scheduler/index.ts'
 import { Uploads, type Link } from '../../src/swarm/index.ts'
 import type { Message } from '../../src/swarm/index.ts'
+import type { WireMessage } from '../../src/swarm/messages.ts'
+import { messagesIn } from '../../src/swarm/outbox.ts'
 import { MessageCounts } from './message-counts.ts'
 import type { Port } from './port.ts'
 import type { Costs, Processor } from './processor.ts'
@@ -95,10 +97,9 @@ export abstract class SimNode {
     this.watcher.gone(this, link)
   }
 
-  sent(link: SimLink, message: Message): void {
+  sent(message: WireMessage): void {
     this.messages.count(message.type, this.world.events.now)
     this.world.sent.set(message.type, (this.world.sent.get(message.type) ?? 0) + 1)
-    this.watcher.sent(link, message)
   }
 
   receive(link: SimLink, { parcel, bytes }: Unit): void {
@@ -110,7 +111,9 @@ export abstract class SimNode {
       this.onPiece(link, parcel.request, bytes)
     } else {
       this.messages.count(parcel.type, this.world.events.now)
-      this.onMessage(link, parcel)
+      for (const message of messagesIn(parcel)) {
+        if (!link.closed) this.onMessage(link, message)
+      }
     }
   }
 

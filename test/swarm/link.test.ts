@@ -1,6 +1,7 @@
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { generateSigningKey, limits } from '../../src/base/index.ts'
 import { issueCertificate } from '../../src/swarm/certificate.ts'
+import type { Link } from '../../src/swarm/link.ts'
 import { peerIdOf } from '../../src/swarm/node.ts'
 import { encodeMessage, protocolVersion, type Message } from '../../src/swarm/wire.ts'
 import { joinSegments } from './messages.ts'
@@ -50,26 +51,74 @@ test('a link that is full says so, and says when it has room again', async t => 
   await until(() => segmentBytes(b.received) === sent * bytes.length, 'what was sent')
 })
 
-test('a peer that takes no messages is cut off', async t => {
+/** A raw peer that has been let in; `hello` is added to what it says of itself. */
+async function rawGuest(t: ExecutionContext, hello: { lists?: boolean }) {
   const peer = await startPeer(t, { lab })
   const key = generateSigningKey()
   const peerId = peerIdOf(key)
   const raw = await dialRaw(await startRawNode(t, key), peer)
   const certificate = issueCertificate(lab, { peerId, role: 'agent', name: 'pc' })
-  raw.stream.send(
-    encodeMessage({ type: 'hello', version: protocolVersion, certificate, listen: [] })
-  )
+  const about = { version: protocolVersion, certificate, listen: [], ...hello }
+  raw.stream.send(encodeMessage({ type: 'hello', ...about }))
   await until(() => peer.swarm.link(peerId) !== undefined, 'the link')
-  const link = peer.swarm.link(peerId)
+  return { peer, raw, link: peer.swarm.link(peerId) as Link }
+}
+
+test('a peer that takes no messages is cut off', async t => {
+  const { peer, raw, link } = await rawGuest(t, {})
   raw.stream.pause()
   const bits = new Uint8Array(64 * 1024)
-  const closed = (): boolean => link?.closed === true
+  const closed = (): boolean => link.closed
   for (let sent = 0; sent < 10_000 && !closed(); sent += 1) {
-    link?.send({ type: 'have-map', imageId: 'ab'.repeat(32), first: 0, bits })
+    link.send({ type: 'have-map', imageId: 'ab'.repeat(32), first: 0, bits })
     if (sent % 16 === 0) await new Promise(resolve => setImmediate(resolve))
   }
   t.true(closed())
-  t.deepEqual(peer.history, [`peer ${peerId}`, `gone ${peerId}`])
+  t.deepEqual(peer.history, [`peer ${link.peerId}`, `gone ${link.peerId}`])
+})
+
+const wantOf = (request: number) =>
+  ({ type: 'want', request, class: 'prefetch', insist: false, id: 'ab'.repeat(32) }) as const
+
+test('wants of one turn are one message to a peer that takes lists, and of two turns two', async t => {
+  const { raw, link } = await rawGuest(t, { lists: true })
+  link.sendAll([wantOf(1), wantOf(2), wantOf(3)])
+  await until(() => raw.received.length === 4, 'the first three')
+  link.sendAll([wantOf(4), { type: 'ping', nonce: 1 }])
+  await until(() => raw.received.length === 6, 'the others')
+  t.deepEqual(
+    raw.whole.map(({ type }) => type),
+    ['hello', 'wants', 'want', 'ping']
+  )
+  t.deepEqual(raw.received.slice(1), [...[1, 2, 3, 4].map(wantOf), { type: 'ping', nonce: 1 }])
+})
+
+test('what was wanted before a segment does not stand behind it, and goes out before an end', async t => {
+  const { raw, link } = await rawGuest(t, { lists: true })
+  link.sendAll([wantOf(1), wantOf(2)])
+  link.sendSegment(9, Buffer.alloc(100))
+  link.sendAll([wantOf(3), wantOf(4)])
+  link.close()
+  await until(() => raw.closed(), 'the end')
+  t.deepEqual(
+    raw.whole.map(({ type }) => type),
+    ['hello', 'wants', 'segment', 'wants']
+  )
+})
+
+test('a peer that does not say that it takes lists gets none', async t => {
+  const { raw, link } = await rawGuest(t, {})
+  link.sendAll([wantOf(1), wantOf(2)])
+  await until(() => raw.received.length === 3, 'both')
+  t.deepEqual(raw.whole.slice(1), [wantOf(1), wantOf(2)])
+})
+
+test('a list is heard as the messages that it was made of', async t => {
+  const { peer, raw } = await rawGuest(t, {})
+  const wants = [wantOf(1), wantOf(2)]
+  raw.stream.send(encodeMessage({ type: 'wants', wants }))
+  await until(() => peer.received.length === 2, 'both')
+  t.deepEqual(peer.received, wants)
 })
 
 test('after its end a link takes messages and does nothing with them', async t => {

@@ -9,7 +9,7 @@ import {
   encodeMessage,
   encodeSegmentHead,
   segmentHeadBytes,
-  type Message
+  type WireMessage
 } from '../../src/swarm/wire.ts'
 import { throwsWith } from '../helpers/errors.ts'
 import { anyMessage, comparable, joinSegments, largestMessages } from './messages.ts'
@@ -43,7 +43,7 @@ test('however the bytes are cut, the messages are the same', t => {
 })
 
 test('byte by byte, the messages are the same', t => {
-  const messages: Message[] = [
+  const messages: WireMessage[] = [
     { type: 'ping', nonce: 1 },
     { type: 'want', request: 1, class: 'urgent', insist: false, id: 'ab'.repeat(32) },
     ...largestMessages
@@ -83,7 +83,7 @@ test('a length beyond the limit is refused before anything follows', t => {
 
 test('messages before a broken one are read', t => {
   const good = encodeMessage({ type: 'ping', nonce: 9 })
-  const seen: Message[] = []
+  const seen: WireMessage[] = []
   throwsWith(t, 'ERR_PEER_PROTOCOL', () => {
     for (const message of new MessageReader().push(Buffer.concat([good, lengthOf(0)]))) {
       seen.push(message)

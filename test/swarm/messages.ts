@@ -4,8 +4,10 @@ import {
   haveItemsMax,
   protocolVersion,
   refusalReasons,
+  type Answer,
   type MachineReport,
-  type Message
+  type Want,
+  type WireMessage
 } from '../../src/swarm/wire.ts'
 
 // Every message that can be sent, in all its variety.
@@ -37,30 +39,51 @@ const items = fc.array(u32, { minLength: 1, maxLength: 50 })
 const bytes = (minLength: number, maxLength: number) =>
   fc.uint8Array({ minLength, maxLength, size: 'max' })
 
-function message<T extends Message['type']>(
+function message<T extends WireMessage['type']>(
   type: T,
-  fields: { [F in Exclude<keyof Extract<Message, { type: T }>, 'type'>]: fc.Arbitrary<unknown> }
-): fc.Arbitrary<Message> {
-  return fc.record({ type: fc.constant(type), ...fields }) as unknown as fc.Arbitrary<Message>
+  fields: { [F in Exclude<keyof Extract<WireMessage, { type: T }>, 'type'>]: fc.Arbitrary<unknown> }
+): fc.Arbitrary<WireMessage> {
+  return fc.record({ type: fc.constant(type), ...fields }) as unknown as fc.Arbitrary<WireMessage>
 }
 
-const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
+const anyWant = message('want', {
+  request: u32,
+  class: fc.constantFrom(...requestClasses),
+  insist: fc.boolean(),
+  id: anyId
+}) as fc.Arbitrary<Want>
+const accept = message('accept', { request: u32, waiting: fc.boolean() })
+const refuse = message('refuse', { request: u32, reason: fc.constantFrom(...refusalReasons) })
+/** Of one peer always the same addresses: those of a list are named once. */
+const redirectToOne = fc.record({ request: u32, peer: fc.nat(9) }).map(({ request, peer }) => ({
+  type: 'redirect',
+  request,
+  to: [{ peerId: `peer ${peer}`, addresses: [`/ip4/10.0.0.${peer}/tcp/1`] }]
+}))
+const listed = { minLength: 1, maxLength: limits.listMessagesMax }
+
+/** Wants and answers, as they may follow one another in one list. */
+export const anyWants = fc.array(anyWant, listed)
+export const anyAnswers = fc.array(
+  fc.oneof(accept, refuse, redirectToOne) as fc.Arbitrary<Answer>,
+  listed
+)
+
+const byType: { readonly [T in WireMessage['type']]: fc.Arbitrary<WireMessage> } = {
   hello: fc.record(
     {
       type: fc.constant('hello' as const),
       version: fc.constant(protocolVersion),
       certificate: bytes(0, 400),
       listen: addresses,
-      location: fc.stringMatching(/^[\w.-]{1,20}(\/[\w.-]{1,20}){0,2}$/)
+      location: fc.stringMatching(/^[\w.-]{1,20}(\/[\w.-]{1,20}){0,2}$/),
+      lists: fc.boolean()
     },
     { requiredKeys: ['type', 'version', 'certificate', 'listen'] }
   ),
-  want: message('want', {
-    request: u32,
-    class: fc.constantFrom(...requestClasses),
-    insist: fc.boolean(),
-    id: anyId
-  }),
+  want: anyWant,
+  wants: message('wants', { wants: anyWants }),
+  answers: message('answers', { answers: anyAnswers }),
   cancel: message('cancel', { request: u32 }),
   got: message('got', { request: u32 }),
   more: message('more', {
@@ -69,7 +92,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
     imageId: anyId
   }),
   give: message('give', { request: u32, id: anyId }),
-  accept: message('accept', { request: u32, waiting: fc.boolean() }),
+  accept,
   frame: message('frame', {
     request: u32,
     encoding: fc.constantFrom('plain', 'zstd'),
@@ -77,7 +100,7 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
     plainLength: u32
   }),
   segment: message('segment', { request: u32, bytes: bytes(1, limits.segmentBytesMax) }),
-  refuse: message('refuse', { request: u32, reason: fc.constantFrom(...refusalReasons) }),
+  refuse,
   redirect: message('redirect', { request: u32, to: peers }),
   interest: message('interest', { imageId: anyId, itemCount: u32 }),
   'have-all': message('have-all', { imageId: anyId }),
@@ -104,11 +127,11 @@ const byType: { readonly [T in Message['type']]: fc.Arbitrary<Message> } = {
   report: message('report', { report })
 }
 
-export const messageTypes = Object.keys(byType) as Message['type'][]
+export const messageTypes = Object.keys(byType) as WireMessage['type'][]
 export const anyMessage = fc.oneof(...Object.values(byType))
 
 /** As large as each kind of message gets. */
-export const largestMessages: readonly Message[] = [
+export const largestMessages: readonly WireMessage[] = [
   { type: 'segment', request: 1, bytes: new Uint8Array(limits.segmentBytesMax) },
   {
     type: 'have',
@@ -130,6 +153,29 @@ export const largestMessages: readonly Message[] = [
     bytes: new Uint8Array(limits.profileBytesMax)
   },
   {
+    type: 'wants',
+    wants: Array.from({ length: limits.listMessagesMax }, () => ({
+      type: 'want',
+      request: 0xffff_ffff,
+      class: 'background',
+      insist: true,
+      id: 'ab'.repeat(32)
+    }))
+  },
+  {
+    type: 'answers',
+    answers: Array.from({ length: limits.listMessagesMax }, (_, n) => ({
+      type: 'redirect',
+      request: 0xffff_ffff,
+      to: [
+        {
+          peerId: String(n).padStart(512, 'p'),
+          addresses: Array.from({ length: limits.addressesPerPeerMax }, () => 'a'.repeat(512))
+        }
+      ]
+    }))
+  },
+  {
     type: 'peers',
     peers: Array.from({ length: limits.neighboursMax }, () => ({
       peerId: 'p'.repeat(512),
@@ -139,7 +185,7 @@ export const largestMessages: readonly Message[] = [
 ]
 
 /** Buffers and other views compare unequal to plain byte arrays; here only their bytes count. */
-export function comparable(value: Message): unknown {
+export function comparable(value: WireMessage): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([name, field]) => [
       name,
@@ -149,8 +195,8 @@ export function comparable(value: Message): unknown {
 }
 
 /** A reader gives a segment in as many parts as it came in: here they are one again. */
-export function joinSegments(messages: readonly Message[]): Message[] {
-  const joined: Message[] = []
+export function joinSegments(messages: readonly WireMessage[]): WireMessage[] {
+  const joined: WireMessage[] = []
   for (const message of messages) {
     const last = joined.at(-1)
     const continues =

@@ -5,7 +5,8 @@ import type { Libp2p } from 'libp2p'
 import { generateSigningKey, type SigningKey } from '../../src/base/index.ts'
 import { MessageReader } from '../../src/swarm/message-reader.ts'
 import { startNode } from '../../src/swarm/node.ts'
-import { peerProtocol, type Message } from '../../src/swarm/wire.ts'
+import { messagesIn } from '../../src/swarm/outbox.ts'
+import { peerProtocol, type Message, type WireMessage } from '../../src/swarm/wire.ts'
 import type { TestPeer } from './peers.ts'
 
 /** A libp2p node that knows the protocol's name and none of its manners. */
@@ -24,6 +25,8 @@ export interface RawLink {
   readonly stream: Stream
   /** What the other side has sent. */
   readonly received: Message[]
+  /** The same as it came: several that left together as one. */
+  readonly whole: WireMessage[]
   readonly closed: () => boolean
 }
 
@@ -36,9 +39,13 @@ export async function dialRaw(node: Libp2p, peer: TestPeer): Promise<RawLink> {
 
 export function rawLink(connection: Connection, stream: Stream): RawLink {
   const received: Message[] = []
+  const whole: WireMessage[] = []
   const reader = new MessageReader()
   stream.addEventListener('message', event => {
-    received.push(...reader.push(event.data.subarray()))
+    for (const message of reader.push(event.data.subarray())) {
+      whole.push(message)
+      received.push(...messagesIn(message))
+    }
   })
-  return { connection, stream, received, closed: () => connection.status !== 'open' }
+  return { connection, stream, received, whole, closed: () => connection.status !== 'open' }
 }

@@ -204,10 +204,14 @@ test('a hello of another version tells nothing but that', t => {
   refused(t, rawCbor(1, { version: protocolVersion, certificate: 'text', listen: [] }))
 })
 
-test('a hello says where its sender is, or nothing; anything else breaks the protocol', t => {
+test('a hello says where its sender is and whether it takes lists, or nothing; anything else breaks the protocol', t => {
   const hello = { version: protocolVersion, certificate: new Uint8Array(1), listen: [] }
   t.like(decodeMessage(rawCbor(1, { ...hello, location: 'room/rack' })), { location: 'room/rack' })
   t.false('location' in decodeMessage(rawCbor(1, hello)))
+  for (const lists of [true, false]) {
+    t.like(decodeMessage(rawCbor(1, { ...hello, lists })), { lists })
+  }
+  for (const lists of [1, 'yes', null]) refused(t, rawCbor(1, { ...hello, lists }))
   for (const location of ['', '/', 'a b', 'x'.repeat(65), 7, null, ['a']]) {
     refused(t, rawCbor(1, { ...hello, location }))
   }

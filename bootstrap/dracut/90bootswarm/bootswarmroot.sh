@@ -1,5 +1,5 @@
 #!/bin/sh
-# dracut calls this when a network card has its address: /sbin/bootswarmroot CARD NETROOT NEWROOT.
+# dracut calls this again and again until there is a root.
 
 # dracut sets hookdir and NEWROOT.
 # shellcheck disable=SC2154
@@ -10,10 +10,9 @@ PATH=$PATH:/usr/lib/bootswarm/bin
 # shellcheck source=bootstrap/first-stage/start.sh
 . /usr/lib/bootswarm/start.sh
 
-# It is up already, or this would not run.
-network_is_up() { :; }
+network_is_up() { ip -o address show scope global -tentative | grep -q .; }
 
-[ ! -e /run/bootswarm/state/said-attached ] || exit 0
+network_is_up || exit 0
 until start_machine; do
   stop_agent
   emergency_shell -n bootswarm "bootswarm: this shell is for looking around; 'exit' tries again"

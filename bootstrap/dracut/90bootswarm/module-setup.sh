@@ -19,7 +19,7 @@ depends() {
 }
 
 installkernel() {
-  instmods nbd dm-mod 8021q
+  instmods nbd dm-mod dm-snapshot brd 8021q
 }
 
 install() {
@@ -46,6 +46,11 @@ carry_libraries() {
     if [ -e "$path" ]; then carry_file "$path"; fi
   done
   echo /bin/busybox >>"$initdir/usr/lib/bootswarm/carried"
+  path=$(command -v dmsetup)
+  {
+    echo "$path"
+    ldd "$path" | sed -n 's/.*[[:space:]]\(\/[^ ]*\) (0x.*/\1/p'
+  } >"$initdir/usr/lib/bootswarm/carried-to-discard"
 }
 
 carry_file() {

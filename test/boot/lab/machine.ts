@@ -12,6 +12,7 @@ export interface MachineOptions {
   /** Without one it has no network card. */
   readonly network?: LabNetwork
   readonly memoryMiB?: number
+  readonly processors?: number
   readonly mac?: string
 }
 
@@ -29,6 +30,7 @@ export class Machine {
 
   static async start(t: Life, options: MachineOptions): Promise<Machine> {
     const { drive, consoleFile, kernel, network, memoryMiB = 1024, mac = randomMac() } = options
+    const { processors = 1 } = options
     // No AVX, whose emulation is slow, and no protection keys, with which Node 24 was seen to trap.
     const hardware = [
       '-machine',
@@ -36,7 +38,7 @@ export class Machine {
       '-cpu',
       'Westmere',
       '-smp',
-      '1',
+      String(processors),
       '-m',
       String(memoryMiB)
     ]
