@@ -149,13 +149,17 @@ export class Agent {
       identity: this.#identity,
       ticket: this.#ticket,
       name: this.#machine.name,
+      formerName: this.#machine.formerName,
       machineIds: this.#machineIds,
       relay: this.#relay,
       ...{ listen, location, tuning, uploadRate, downloadRate, logger },
       onCertified: signed => {
         this.#identity = { ...this.#identity, certificate: signed }
+        this.#machine = { ...this.#machine, formerName: undefined }
         this.#background(this.#keepIdentity())
       },
+      onNameKept: (name, why) =>
+        this.#emit({ event: 'name-kept', seconds: secondsUp(), name, why }),
       onNeighbour: link => this.#session?.greet(link),
       onAlone: (addresses, why) => {
         this.#emit({ event: 'unreachable', seconds: secondsUp(), addresses, why })
@@ -169,15 +173,10 @@ export class Agent {
 
   #finder(imageId: ChunkId | undefined): ImageFinder {
     const { labKey } = this.#ticket
-    const seedCount = this.#membership.seedCount
+    const { seedCount } = this.#membership
+    const { image } = this.#options
     if (imageId === undefined) this.#newer.isAsked()
-    return new ImageFinder({
-      peering: this.#peering,
-      labKey,
-      image: this.#options.image,
-      imageId,
-      seedCount
-    })
+    return new ImageFinder({ peering: this.#peering, labKey, image, imageId, seedCount })
   }
 
   #openDisk({ image, whole, redeploys }: ImageChoice): Promise<TargetDisk> {
@@ -378,7 +377,7 @@ export class Agent {
       nbd,
       size: image.size,
       image: imageCidText(image.imageId),
-      name: this.#machine.name,
+      name: this.#machine.formerName ?? this.#machine.name,
       present: presentChunks / chunkCount,
       ...(this.#disk.handedOver ? { handedOver: true } : {})
     }

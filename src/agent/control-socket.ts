@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { BootswarmError, limits, type Logger } from '../base/index.ts'
-import { listen, parseNbdAddress } from '../nbd/index.ts'
+import { BootswarmError, limits, messageOf, type Logger } from '../base/index.ts'
+import { listen, parseNbdAddress, type NbdAddress } from '../nbd/index.ts'
 
 /** What the machine's own root may ask of its agent (docs/hand-over.md). */
 export interface ControlHandlers {
@@ -79,7 +79,7 @@ export class ControlSocket {
       (error: unknown) => {
         this.#logger.warn('a control request failed', { request: line, error: String(error) })
         const code = error instanceof BootswarmError ? error.code : 'ERR_INTERNAL'
-        return { ok: false, code, message: error instanceof Error ? error.message : String(error) }
+        return { ok: false, code, message: messageOf(error) }
       }
     )
     if (!socket.destroyed) socket.write(`${JSON.stringify(answer)}\n`)
@@ -95,12 +95,11 @@ export class ControlSocket {
 }
 
 /** ERR_ADDRESS_INVALID for anything but a local socket: nobody in the network may take a disk away. */
-export function parseControlAddress(address: string) {
-  const parsed = parseNbdAddress(address)
-  if (parsed.kind === 'unix') return parsed
+export function parseControlAddress(address: string): NbdAddress {
+  if (address.startsWith('unix:')) return parseNbdAddress(address)
   throw new BootswarmError(
     'ERR_ADDRESS_INVALID',
-    `--control ${address} is reachable by the network; write unix:PATH`
+    `--control ${address} is no socket of this machine's own; write unix:PATH`
   )
 }
 

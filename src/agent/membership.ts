@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { multiaddr } from '@multiformats/multiaddr'
-import { BootswarmError, limits, ownMachineIds, type Logger } from '../base/index.ts'
+import { BootswarmError, limits, messageOf, ownMachineIds, type Logger } from '../base/index.ts'
 import type { Link, PeerAddress, Swarm, Ticket } from '../swarm/index.ts'
 import { Neighbours } from './neighbours.ts'
 import { Reminder } from './reminder.ts'
@@ -9,6 +9,8 @@ export interface MembershipInit {
   readonly swarm: Swarm
   readonly ticket: Ticket
   readonly name: string
+  /** What the certificate says that it is called, if that is something else. */
+  readonly formerName?: string | undefined
   /** Hardware addresses and UUID of this machine. */
   readonly machineIds?: readonly string[]
   readonly logger: Logger
@@ -16,6 +18,8 @@ export interface MembershipInit {
   readonly certificate: Uint8Array | undefined
   readonly peers: readonly PeerAddress[]
   onCertified(certificate: Uint8Array): void
+  /** The lab has signed no other name than that of the certificate. */
+  onNameKept?(name: string, why: string): void
   /** A peer that was connected for an errand is one to exchange news with from now on. */
   onNeighbour(link: Link): void
   /** Nobody can be reached; called again, less and less often, while that lasts. */
@@ -111,6 +115,7 @@ export class Membership {
     let retryMs = retryMsMin
     let aloneSince = performance.now()
     if (this.#seeds.length === 0) await this.#discover()
+    if (this.#init.formerName !== undefined) await this.#rename(this.#init.formerName)
     while (!this.#stop.signal.aborted) {
       await this.#connectAll()
       if (this.#init.swarm.links().length > 0) {
@@ -194,6 +199,16 @@ export class Membership {
     return false
   }
 
+  /** Before anybody is shown the certificate; without a ticket or a seed the one that there is does. */
+  async #rename(formerName: string): Promise<void> {
+    try {
+      if (await this.#enrol()) return
+    } catch (error) {
+      this.#lastFailure = messageOf(error)
+    }
+    if (!this.#stop.signal.aborted) this.#init.onNameKept?.(formerName, this.#lastFailure)
+  }
+
   /** Only to enrol takes a ticket: who has a certificate of the lab is known to it. */
   #requireOwnTicket(): void {
     const { bound } = this.#init.ticket
@@ -206,7 +221,7 @@ export class Membership {
   }
 
   #failed(peer: string, error: unknown): void {
-    this.#lastFailure = error instanceof Error ? error.message : String(error)
+    this.#lastFailure = messageOf(error)
     this.#init.logger.debug('a peer was not reached', { peer, error: this.#lastFailure })
   }
 

@@ -1,4 +1,4 @@
-import { networkInterfaces } from 'node:os'
+import { outsideAddresses } from '../base/index.ts'
 
 /**
  * The addresses of this machine. A network manager that takes a card over may give it another address; the
@@ -22,6 +22,5 @@ export class OwnAddresses {
 }
 
 function addressesOfHost(): ReadonlySet<string> {
-  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
-  return new Set(all.filter(({ internal }) => !internal).map(({ address }) => address))
+  return new Set(outsideAddresses().map(({ address }) => address))
 }

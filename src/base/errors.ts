@@ -120,6 +120,11 @@ export function isErrorCode(error: unknown, code: ErrorCode): error is Bootswarm
   return error instanceof BootswarmError && error.code === code
 }
 
+/** What a caught value says, whatever it is. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** The `code` of a system error (ENOENT, EADDRINUSE, …), if that is what it is. */
 export function systemErrorCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined

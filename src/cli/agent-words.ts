@@ -24,35 +24,10 @@ export function sayToPeople(): (event: AgentEvent) => void {
         progress ??= startProgress('streaming', false)
         progress.update(event.present * size, size)
         return
-      case 'unreachable':
-        printNote(unreachableText(event.addresses, event.why))
-        return
       case 'scanning':
         scan ??= startProgress('reading what the disk holds', false)
         scan.update(event.bytesDone, event.size)
         if (event.bytesDone === event.size) scan.end()
-        return
-      case 'starved':
-        printNote(`${event.reads} reads wait: nobody can deliver their chunks; still trying`)
-        return
-      case 'fed':
-        printNote(`reads are answered again, after ${event.waited} s`)
-        return
-      case 'stalled':
-        printNote(stalledText(event.chunks, event.answers))
-        return
-      case 'full':
-      case 'room':
-        printNote(roomText(event.event))
-        return
-      case 'given-up':
-        printNote(`no room to keep ${event.chunks} chunks that the machine wrote into for peers`)
-        return
-      case 'newer':
-        printNote(`${event.name} is now ${event.image}; to switch this disk to it add --redeploy`)
-        return
-      case 'unknown':
-        printNote(`the seed knows no image ${event.name}; this disk goes on with ${event.image}`)
         return
       case 'present':
         printLine(presentText(event))
@@ -65,8 +40,18 @@ export function sayToPeople(): (event: AgentEvent) => void {
         isComplete = true
         printLine(`complete and verified after ${event.seconds} s`)
         return
+      case 'unreachable':
+      case 'name-kept':
+      case 'starved':
+      case 'fed':
+      case 'stalled':
+      case 'full':
+      case 'room':
+      case 'given-up':
+      case 'newer':
+      case 'unknown':
       case 'foreseen':
-        printNote(`${event.chunks} chunks that ${event.reports} boots read come first`)
+        printNote(remarkOf(event))
         return
       case 'booted':
       case 'stopped':
@@ -83,10 +68,44 @@ function leftText(event: 'handed-over' | 'unshared'): string {
     : 'the disk is complete and no longer shared with peers, as --share asked'
 }
 
-function roomText(event: 'full' | 'room'): string {
-  return event === 'full'
-    ? 'the file system of the target disk is full; streaming waits for room there'
-    : 'there is room on the target disk again; streaming goes on'
+type Remark =
+  | 'unreachable'
+  | 'name-kept'
+  | 'starved'
+  | 'fed'
+  | 'stalled'
+  | 'full'
+  | 'room'
+  | 'given-up'
+  | 'newer'
+  | 'unknown'
+  | 'foreseen'
+
+function remarkOf(event: Extract<AgentEvent, { event: Remark }>): string {
+  switch (event.event) {
+    case 'unreachable':
+      return unreachableText(event.addresses, event.why)
+    case 'name-kept':
+      return `this machine is still called ${event.name}: no other name was signed (${event.why}); for that start it with --name and a ticket that is valid, while a seed runs`
+    case 'starved':
+      return `${event.reads} reads wait: nobody can deliver their chunks; still trying`
+    case 'fed':
+      return `reads are answered again, after ${event.waited} s`
+    case 'stalled':
+      return stalledText(event.chunks, event.answers)
+    case 'full':
+      return 'the file system of the target disk is full; streaming waits for room there'
+    case 'room':
+      return 'there is room on the target disk again; streaming goes on'
+    case 'given-up':
+      return `no room to keep ${event.chunks} chunks that the machine wrote into for peers`
+    case 'newer':
+      return `${event.name} is now ${event.image}; to switch this disk to it add --redeploy`
+    case 'unknown':
+      return `the seed knows no image ${event.name}; this disk goes on with ${event.image}`
+    case 'foreseen':
+      return `${event.chunks} chunks that ${event.reports} boots read come first`
+  }
 }
 
 function stalledText(chunks: number, answers: readonly string[]): string {

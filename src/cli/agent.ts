@@ -14,6 +14,7 @@ import { createLogger, type AgentEvent } from '../observe/index.ts'
 import { isCertifiable } from '../swarm/index.ts'
 import { compileLater } from './compiling.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
+import { choiceOf } from './choices.ts'
 import { checkedLocation } from './location.ts'
 import {
   addNbdOptions,
@@ -119,8 +120,8 @@ export function register(program: Command): void {
 async function run(options: AgentCommand): Promise<void> {
   if (options.carriesRoot === true) staysUntilPowerOff('agent')
   const compile = options.carriesRoot === true ? compileLater(limits.bootMsUsual) : () => {}
-  const isUntilComplete = untilOf(options.until)
-  const writes = writesOf(options.writes)
+  const isUntilComplete = choiceOf('--until', options.until, ['stopped', 'complete']) === 'complete'
+  const writes = choiceOf('--writes', options.writes, ['keep', 'discard'])
   if (options.scan === true && options.redeploy !== true && options.force !== true) {
     throw new BootswarmError('ERR_USAGE', '--scan goes with --redeploy or --force')
   }
@@ -194,16 +195,6 @@ function checkDevice(device: string, nbdTls: NbdTls | undefined): void {
   nbdDeviceIndex(device)
   if (nbdTls === undefined) return
   throw new BootswarmError('ERR_USAGE', '--device: the kernel speaks no TLS; leave --tls-… out')
-}
-
-function writesOf(text: string): 'keep' | 'discard' {
-  if (text === 'keep' || text === 'discard') return text
-  throw new BootswarmError('ERR_USAGE', `--writes ${text} is neither 'keep' nor 'discard'`)
-}
-
-function untilOf(text: string): boolean {
-  if (text === 'stopped' || text === 'complete') return text === 'complete'
-  throw new BootswarmError('ERR_USAGE', `--until ${text} is neither 'stopped' nor 'complete'`)
 }
 
 function profileAfterMsOf(text: string | undefined): number | undefined {

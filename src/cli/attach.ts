@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
-import { BootswarmError, secondsUp } from '../base/index.ts'
+import { secondsUp } from '../base/index.ts'
 import { deadConnectionSecondsDefault, KernelNbd, parseNbdAddress } from '../nbd/index.ts'
 import { carriesRootHelp, staysUntilPowerOff } from './carrying.ts'
+import { wholeNumberOf } from './choices.ts'
 import { sayOfDevice } from './device-news.ts'
 import { printEvent, printNote } from './output.ts'
 import type { AttachEvent } from '../observe/index.ts'
@@ -45,22 +46,17 @@ async function run(options: AttachCommand): Promise<void> {
     address: parseNbdAddress(nbd),
     device,
     exportName: options.export,
-    deadConnectionSeconds: waitSecondsOf(options.waitFor),
+    deadConnectionSeconds: wholeNumberOf('--wait-for', options.waitFor, 1, waitSecondsMax),
     onLost: () => say({ event: 'lost', seconds: secondsUp() }),
     onReconnected: () => say({ event: 'reconnected', seconds: secondsUp() })
   })
-  const stopped = untilStopped()
+  // A device that loses its helper waits for the next; one that is detached fails what is mounted on it.
+  const stopped = untilStopped({ onHangup: false })
   await kernel.attach()
   say({ event: 'attached', device, size: kernel.size, nbd })
   await stopped
   await kernel.detach()
   say({ event: 'stopped', seconds: secondsUp() })
-}
-
-function waitSecondsOf(text: string): number {
-  const wanted = Number(text)
-  if (Number.isInteger(wanted) && wanted > 0 && wanted <= waitSecondsMax) return wanted
-  throw new BootswarmError('ERR_USAGE', `--wait-for ${text} is not a whole number of seconds`)
 }
 
 function sayToPeople(event: AttachEvent): void {

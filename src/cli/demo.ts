@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { BootswarmError } from '../base/index.ts'
 import { runDemo, type DemoResult, type MachineResult } from '../demo/index.ts'
 import { checkImageFile } from '../image/index.ts'
+import { wholeNumberOf } from './choices.ts'
 import { formatBytes, formatTable } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { startProgress, type Progress } from './progress.ts'
@@ -39,7 +40,7 @@ async function run(options: DemoCommand): Promise<void> {
   if (options.image !== undefined) await checkImageFile(options.image)
   const result = await runDemo({
     imagePath: options.image === undefined ? undefined : resolve(options.image),
-    agents: agentsOf(options.agents),
+    agents: wholeNumberOf('--agents', options.agents, 1, agentsMax),
     parentFolder: options.dir,
     signal: stopSignal(),
     ...steps
@@ -61,12 +62,6 @@ async function keepRunning({ folder, storeDir }: DemoResult): Promise<void> {
     `still running in ${folder}; see 'bootswarm status --store ${storeDir}'; Ctrl-C ends it`
   )
   await untilStopped()
-}
-
-function agentsOf(text: string): number {
-  const agents = Number(text)
-  if (Number.isInteger(agents) && agents >= 1 && agents <= agentsMax) return agents
-  throw new BootswarmError('ERR_USAGE', `--agents ${text} is not a number from 1 to ${agentsMax}`)
 }
 
 function stepPrinter(json: boolean) {

@@ -1,15 +1,9 @@
 import type { Command } from 'commander'
 import { BootswarmError, limits } from '../base/index.ts'
-import {
-  checkImageFile,
-  imageCidText,
-  importImage,
-  isChunkSize,
-  parseImageName
-} from '../image/index.ts'
-import type { ImageName, ImportResult } from '../image/index.ts'
-import { openOrCreateStore } from '../store/index.ts'
-import type { SignedRelease, Store } from '../store/index.ts'
+import { checkImageFile, imageCidText, isChunkSize, parseImageName } from '../image/index.ts'
+import type { ImageName } from '../image/index.ts'
+import { importNamed, openOrCreateStore } from '../store/index.ts'
+import type { Imported, Store } from '../store/index.ts'
 import { formatBytes, formatDuration, parseBytes } from './formats.ts'
 import { withStore, withStoreOptions } from './image-store.ts'
 import type { StoreOptions } from './image-store.ts'
@@ -20,11 +14,6 @@ import { stopSignal } from './stop-signal.ts'
 interface ImportCommand extends StoreOptions {
   readonly name: string
   readonly chunkSize?: string
-}
-
-interface Imported {
-  readonly result: ImportResult
-  readonly release: SignedRelease
 }
 
 export function register(image: Command): void {
@@ -39,7 +28,7 @@ export function register(image: Command): void {
       await checkImageFile(file)
       const startMs = performance.now()
       const imported = await withStore(openOrCreateStore(options.store), store =>
-        store.adding(() => importInto(store, file, name, chunkSize, options.json === true))
+        importInto(store, file, name, chunkSize, options.json === true)
       )
       print(file, imported, performance.now() - startMs, options.json === true)
     })
@@ -64,15 +53,12 @@ async function importInto(
 ): Promise<Imported> {
   const progress = startProgress('importing', json)
   try {
-    const result = await importImage({
+    return await importNamed(store, name, {
       path,
       chunkSize,
-      store,
       signal: stopSignal(),
       onProgress: ({ bytesDone, size }) => progress.update(bytesDone, size)
     })
-    await store.addImage(result)
-    return { result, release: await store.addRelease({ ...name, imageId: result.imageId }) }
   } finally {
     progress.end()
   }

@@ -4,6 +4,7 @@ import type { ChunkId } from '../base/index.ts'
 import { imageCidText } from '../image/index.ts'
 import { openStore } from '../store/index.ts'
 import type { Store } from '../store/index.ts'
+import { storeOption } from './store-option.ts'
 
 export interface StoreOptions {
   readonly store: string
@@ -13,7 +14,7 @@ export interface StoreOptions {
 /** The options that every command about a store has. */
 export function withStoreOptions(command: Command): Command {
   return command
-    .option('--store <dir>', 'the store', './.bootswarm')
+    .addOption(storeOption('the store'))
     .option('--json', 'print one JSON object a line')
 }
 

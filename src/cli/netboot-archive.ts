@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { BootswarmError } from '../base/index.ts'
 import { replaceFile } from '../image/index.ts'
-import { architectures, buildAgentArchive, type Architecture } from '../netboot/index.ts'
+import { architectures, buildAgentArchive } from '../netboot/index.ts'
+import { choiceOf, wholeNumberOf } from './choices.ts'
 import { formatBytes } from './formats.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 
@@ -56,18 +56,9 @@ export function addArchiveOptions(command: Command): Command {
 
 /** ERR_USAGE naming the option. */
 export function archiveOptions({ arch, packages, level }: ArchiveCommand) {
-  if (!isArchitecture(arch)) {
-    throw new BootswarmError('ERR_USAGE', `--arch ${arch} is neither 'x64' nor 'arm64'`)
+  return {
+    arch: choiceOf('--arch', arch, architectures),
+    packages,
+    level: level === undefined ? undefined : wholeNumberOf('--level', level, 1, levelMax)
   }
-  return { arch, packages, level: level === undefined ? undefined : levelOf(level) }
-}
-
-function isArchitecture(text: string): text is Architecture {
-  return architectures.some(known => known === text)
-}
-
-function levelOf(text: string): number {
-  const level = Number(text)
-  if (Number.isInteger(level) && level >= 1 && level <= levelMax) return level
-  throw new BootswarmError('ERR_USAGE', `--level ${text} is not a number from 1 to ${levelMax}`)
 }

@@ -6,10 +6,13 @@ import { fileError } from '../image/index.ts'
 import { BootServer, dnsmasqSnippets, Machinery, ownNetworks } from '../netboot/index.ts'
 import { createLogger, type NetbootEvent } from '../observe/index.ts'
 import { openBootTickets } from '../seed/index.ts'
+import { choiceOf } from './choices.ts'
 import { parseHostPort } from './host-port.ts'
+import { imageNamed, withExistingStore } from './image-store.ts'
 import { httpUrl } from './netboot-cache.ts'
 import { printEvent, printLine, printNote } from './output.ts'
 import { untilStopped } from './stop-signal.ts'
+import { storeOption } from './store-option.ts'
 import { parseTtl } from './ticket.ts'
 
 interface ServeCommand {
@@ -39,7 +42,7 @@ export function register(netboot: Command): void {
     .command('serve')
     .description('Serve it by HTTP: a boot script for each machine, and the files in it')
     .option('--dir <dir>', "what 'netboot build' has made", './netboot')
-    .option('--store <dir>', 'the store of the seed, which runs on this host', './.bootswarm')
+    .addOption(storeOption('the store of the seed, which runs on this host'))
     .option('--http <host:port>', 'where machines reach it', httpDefault)
     .option('--advertise <url>', 'how machines reach it, http://HOST:PORT (default: as they did)')
     .option('--image <name[:tag]|cid>', 'which image machines get')
@@ -73,8 +76,10 @@ async function run(options: ServeCommand): Promise<void> {
     return
   }
   const ttlMs = parseTtl(options.ticketTtl)
+  const peers = choiceOf('--peers', options.peers, ['none', 'archive', 'all'])
   const machinery = await machineryOf(options)
   if (options.ipxe !== undefined) await checkFolder('--ipxe', options.ipxe)
+  await checkImage(options)
   const say = options.json === true ? printEvent : sayToPeople
   await using tickets = await openBootTickets(options.store)
   const server = await BootServer.start({
@@ -82,7 +87,7 @@ async function run(options: ServeCommand): Promise<void> {
     http,
     machinery,
     onlyListed: options.onlyListed === true,
-    peers: peersOf(options.peers),
+    peers,
     advertise,
     ipxeFolder: options.ipxe,
     status: () => askSeed(options.store).catch(() => undefined),
@@ -100,6 +105,9 @@ async function run(options: ServeCommand): Promise<void> {
 
 async function machineryOf(options: ServeCommand): Promise<Machinery> {
   const { image, disk, writes, consent, append, machine = [], machines } = options
+  // Here they can name what they may be.
+  if (writes !== undefined) choiceOf('--writes', writes, ['keep', 'discard'])
+  if (consent !== undefined) choiceOf('--consent', consent, ['none', 'wipe'])
   const machinery = new Machinery({ image, disk, writes, consent, append })
   if (machines !== undefined) {
     const text = await readFile(machines, 'utf8').catch((error: unknown) => {
@@ -111,17 +119,24 @@ async function machineryOf(options: ServeCommand): Promise<Machinery> {
   return machinery
 }
 
+/** Before a machine is switched on for nothing. What a single machine gets may be imported later. */
+async function checkImage({ image, store, machine, machines }: ServeCommand): Promise<void> {
+  if (image !== undefined) {
+    await withExistingStore(store, open => imageNamed(open, image))
+  } else if (machine === undefined && machines === undefined) {
+    throw new BootswarmError(
+      'ERR_USAGE',
+      'nothing says which image machines get: add --image, or --machine or --machines for some'
+    )
+  }
+}
+
 async function checkFolder(option: string, path: string): Promise<void> {
   const stats = await stat(path).catch((error: unknown) => {
     throw fileError(error, `${option} ${path}`)
   })
   if (stats.isDirectory()) return
   throw new BootswarmError('ERR_USAGE', `${option} ${path} is no folder`)
-}
-
-function peersOf(text: string): 'none' | 'archive' | 'all' {
-  if (text === 'none' || text === 'archive' || text === 'all') return text
-  throw new BootswarmError('ERR_USAGE', `--peers ${text} is none of 'none', 'archive' and 'all'`)
 }
 
 /** What to tell a person or dnsmasq; machines are told what they asked. */

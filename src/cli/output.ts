@@ -1,4 +1,4 @@
-import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { BootswarmError, messageOf, systemErrorCode } from '../base/index.ts'
 import { requestStop } from './stop-signal.ts'
 
 // Results go to stdout, progress and errors to stderr; with --json, stdout has one object a line.
@@ -36,7 +36,8 @@ export function reportError(error: unknown, json: boolean): number {
   const known = asBootswarmError(error)
   const message = oneLine(known.message)
   if (json) printEvent({ event: 'error', code: known.code, message })
-  printNote(`bootswarm: ${message} [${known.code}]`)
+  // Who started this process by a channel, as a seed its further ones, reads the object and says it.
+  if (process.channel === undefined) printNote(`bootswarm: ${message} [${known.code}]`)
   if (process.env.BOOTSWARM_LOG === 'debug') console.error(error)
   return known.exitCode
 }
@@ -46,10 +47,9 @@ function asBootswarmError(thrown: unknown): BootswarmError {
   // What failed first is the reason; that putting things away failed too is a consequence.
   while (error instanceof SuppressedError) error = error.suppressed as unknown
   if (error instanceof BootswarmError) return error
-  const reason = error instanceof Error ? error.message : String(error)
   return new BootswarmError(
     'ERR_INTERNAL',
-    `unexpected: ${reason}; please report it with what BOOTSWARM_LOG=debug prints`
+    `unexpected: ${messageOf(error)}; please report it with what BOOTSWARM_LOG=debug prints`
   )
 }
 

@@ -1,16 +1,12 @@
-import { BootswarmError, limits } from '../base/index.ts'
+import { limits } from '../base/index.ts'
+import { wholeNumberOf } from './choices.ts'
 import { readRates } from './rates.ts'
 import { defaultListen } from '../seed/index.ts'
 import type { SeedCommand } from './seed.ts'
 
 /** ERR_USAGE for what is no number of processes. */
 export function processCountOf(text: string): number {
-  const count = Number(text)
-  if (Number.isInteger(count) && count >= 1 && count <= limits.seedProcessesMax) return count
-  throw new BootswarmError(
-    'ERR_USAGE',
-    `--processes ${text} is not a number of processes from 1 to ${limits.seedProcessesMax}`
-  )
+  return wholeNumberOf('--processes', text, 1, limits.seedProcessesMax)
 }
 
 /** What each of `count` processes may send a second. */

@@ -9,6 +9,7 @@ import { printEvent, printLine } from './output.ts'
 import { furtherCommands, processCountOf, shareOf } from './processes.ts'
 import { rateUnits, readRates } from './rates.ts'
 import { requestStop, untilStopped } from './stop-signal.ts'
+import { storeOption } from './store-option.ts'
 import { addTuning, readTuning, type TuningOptions } from './tuning.ts'
 
 export interface SeedCommand extends TuningOptions, NbdCommand {
@@ -32,7 +33,7 @@ export function register(program: Command): void {
   const command = program
     .command('seed')
     .description('Serve the images of a store to a lab')
-    .option('--store <dir>', 'the store; made if it does not exist', './.bootswarm')
+    .addOption(storeOption('the store; made if it does not exist'))
     .option(
       '--listen <multiaddr...>',
       `where machines reach it (default: every address, TCP port ${limits.seedPort})`

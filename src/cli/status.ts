@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { BootswarmError } from '../base/index.ts'
+import { BootswarmError, isErrorCode } from '../base/index.ts'
 import { askSeed, type MachineStatus, type SeedStatus } from '../control/index.ts'
 import { formatBytes, formatTable } from './formats.ts'
 import { parseHostPort } from './host-port.ts'
-import { printLine } from './output.ts'
+import { printLine, printNote } from './output.ts'
 import { stopSignal } from './stop-signal.ts'
+import { storeOption } from './store-option.ts'
 
 interface StatusCommand {
   readonly store: string
@@ -20,7 +21,7 @@ export function register(program: Command): void {
   program
     .command('status')
     .description('Show the lab as a running seed sees it')
-    .option('--store <dir>', 'the store of a seed on this host', './.bootswarm')
+    .addOption(storeOption('the store of a seed on this host'))
     .option('--seed <url>', 'the http://HOST:PORT of a seed elsewhere')
     .option('--watch', 'show it again every second')
     .option('--json', 'print one JSON object a line')
@@ -29,11 +30,14 @@ export function register(program: Command): void {
         throw new BootswarmError('ERR_USAGE', '--store and --seed name two seeds; give one of them')
       }
       const where = options.seed === undefined ? options.store : seedUrl(options.seed)
-      do {
-        const status = await askSeed(where)
-        if (options.json === true) printLine(JSON.stringify(status))
-        else show(status, options.watch === true)
-      } while (options.watch === true && (await again()))
+      // None that answers at first is a failure; later it may only be starting again.
+      print(await askSeed(where), options)
+      for (let answered = true; options.watch === true && (await again());) {
+        const status = await askSeed(where).catch(ignoreNoAnswer)
+        if (status !== undefined) print(status, options)
+        else if (answered) printNote('the seed does not answer any more; this goes on when it does')
+        answered = status !== undefined
+      }
     })
 }
 
@@ -50,6 +54,15 @@ async function again(): Promise<boolean> {
     // Told to stop; the answer below says so.
   })
   return !signal.aborted
+}
+
+function ignoreNoAnswer(error: unknown): undefined {
+  if (!isErrorCode(error, 'ERR_SEED_NOT_RUNNING')) throw error
+}
+
+function print(status: SeedStatus, { json = false, watch = false }: StatusCommand): void {
+  if (json) printLine(JSON.stringify(status))
+  else show(status, watch)
 }
 
 function show({ seed, images, machines }: SeedStatus, clear: boolean): void {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { BootswarmError, machineIdOf } from '../base/index.ts'
 import { makeTicket } from '../seed/index.ts'
 import { printEvent, printLine } from './output.ts'
+import { storeOption } from './store-option.ts'
 
 interface TicketCommand {
   readonly store: string
@@ -19,7 +20,7 @@ export function register(program: Command): void {
   program
     .command('ticket')
     .description('Print a ticket: the one string that lets a machine join the lab')
-    .option('--store <dir>', 'the store of the seed', './.bootswarm')
+    .addOption(storeOption('the store of the seed'))
     .option('--ttl <time>', 'how long machines may use it to enrol', '24h')
     .option('--also <multiaddr...>', 'where other seeds of the lab are, each with its /p2p/ id')
     .option('--machine <id>', 'for one boot of one machine: its hardware address or SMBIOS UUID')

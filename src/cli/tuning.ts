@@ -1,6 +1,7 @@
 import { Option, type Command } from 'commander'
 import { BootswarmError } from '../base/index.ts'
 import { defaultMechanisms, type Tuning } from '../scheduler/index.ts'
+import { wholeNumberOf } from './choices.ts'
 
 // Options of `seed` and `agent` that the lab bench uses to switch the swarm's rules off, one by one.
 
@@ -28,14 +29,7 @@ export function readTuning({ without = '', fallbackMs }: TuningOptions): Tuning 
     throw new BootswarmError('ERR_USAGE', `--without ${unknown} is none of ${known}`)
   }
   const mechanisms = Object.fromEntries(off.map(name => [name, false]))
-  return fallbackMs === undefined ? { mechanisms } : { mechanisms, fallbackMs: readMs(fallbackMs) }
-}
-
-function readMs(text: string): number {
-  const ms = Number(text)
-  if (Number.isInteger(ms) && ms >= fallbackMsMin && ms <= fallbackMsMax) return ms
-  throw new BootswarmError(
-    'ERR_USAGE',
-    `--fallback-ms ${text} is not a whole number from ${fallbackMsMin} to ${fallbackMsMax}`
-  )
+  if (fallbackMs === undefined) return { mechanisms }
+  const ms = wholeNumberOf('--fallback-ms', fallbackMs, fallbackMsMin, fallbackMsMax)
+  return { mechanisms, fallbackMs: ms }
 }

@@ -1,6 +1,6 @@
 import { chmod, rm } from 'node:fs/promises'
 import fastify, { type FastifyInstance } from 'fastify'
-import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { BootswarmError, messageOf, systemErrorCode } from '../base/index.ts'
 import { askSeed, controlSocketPath, statusPath } from './client.ts'
 import type { SeedStatus } from './status.ts'
 
@@ -75,7 +75,7 @@ async function listenLocally(app: FastifyInstance, socketPath: string): Promise<
   } catch (cause) {
     throw new BootswarmError(
       'ERR_ADDRESS_INVALID',
-      `cannot listen on ${socketPath}: ${cause instanceof Error ? cause.message : String(cause)}; use another --store`,
+      `cannot listen on ${socketPath}: ${messageOf(cause)}; use another --store`,
       { cause }
     )
   }
@@ -98,7 +98,7 @@ async function listenHttp(
     }
     throw new BootswarmError(
       'ERR_ADDRESS_INVALID',
-      `cannot listen on --http ${shown}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      `cannot listen on --http ${shown}: ${messageOf(cause)}`,
       { cause }
     )
   }

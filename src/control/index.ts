@@ -1,5 +1,5 @@
 export { startControlApi, type ControlApi } from './api.ts'
 export { askSeed, controlSocketPath } from './client.ts'
-export { Completions, type KeptCompletion } from './completions.ts'
+export { Completions } from './completions.ts'
 export { Machines } from './machines.ts'
 export type { CompletionStatus, MachineStatus, SeedStatus } from './status.ts'

@@ -19,7 +19,7 @@ const unknown: Report = {
   bytesFromPeers: 0
 }
 
-/** The machines that this seed has met since it started, and those that reported a complete disk before. */
+/** The machines that this seed has met since it started, and those that reported a complete disk before. Who had no image is forgotten. */
 export class Machines {
   #clock: Clock
   #machines = new Map<string, Machine>()
@@ -64,6 +64,11 @@ export class Machines {
   left(peerId: string): void {
     const machine = this.#machines.get(peerId)
     if (machine === undefined) return
+    if (machine.report.image === '' && machine.completion === null) {
+      // It never had an image, as who asks for one that is not known: there is nothing to tell of it.
+      this.#machines.delete(peerId)
+      return
+    }
     machine.report = { ...machine.report, state: 'gone', rate: 0 }
     machine.seenAt = this.#clock.now()
   }

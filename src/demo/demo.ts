@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { limits } from '../base/index.ts'
-import { fileError, importImage, type ImportResult } from '../image/index.ts'
+import { fileError, type ImportResult } from '../image/index.ts'
 import { makeTicket } from '../seed/index.ts'
-import { openOrCreateStore } from '../store/index.ts'
+import { importNamed, openOrCreateStore } from '../store/index.ts'
 import { bootReads } from './boot-reads.ts'
 import { buildDemoImage } from './build-image.ts'
 import { DemoMachine, type MachineResult } from './machine.ts'
@@ -116,18 +116,14 @@ async function importInto(
   { signal, onProgress }: DemoOptions
 ): Promise<ImportResult> {
   await using store = await openOrCreateStore(storeDir)
-  return await store.adding(async () => {
-    const image = await importImage({
-      path,
-      chunkSize: limits.chunkBytesDefault,
-      store,
-      signal,
-      onProgress: ({ bytesDone, size }) => onProgress('importing', bytesDone, size)
-    })
-    await store.addImage(image)
-    await store.addRelease({ name: imageName, tag: 'latest', imageId: image.imageId })
-    return image
+  const name = { name: imageName, tag: 'latest' }
+  const { result } = await importNamed(store, name, {
+    path,
+    chunkSize: limits.chunkBytesDefault,
+    signal,
+    onProgress: ({ bytesDone, size }) => onProgress('importing', bytesDone, size)
   })
+  return result
 }
 
 function reportProgress(

@@ -50,10 +50,10 @@ export interface Superblock {
   /** While relocating: how far the target may hold chunks, in bytes; at least the image's size. */
   readonly formerBytes: number
   /**
-   * When the target last changed, as its file system says (ctime), in ns since 1970, as it was left here;
-   * 0: not known. A device has no such time.
+   * Of a complete target, as it was left here (target-mark.ts); 0: not known. A device that has its
+   * metadata at its own end needs none.
    */
-  readonly targetChangedNs: bigint
+  readonly targetMark: bigint
   /** Which snapshot slot holds the map, and how many of its bytes are used; 0: all is missing. */
   readonly snapshotSlot: 0 | 1
   readonly snapshotBytes: number
@@ -100,7 +100,7 @@ export function encodeSuperblock(superblock: Superblock): Buffer {
   bytes.writeBigUInt64BE(BigInt(superblock.asideBytes), 136)
   bytes.writeBigUInt64BE(BigInt(superblock.metadataOffset), 144)
   bytes.writeBigUInt64BE(BigInt(superblock.formerBytes), 152)
-  bytes.writeBigUInt64BE(superblock.targetChangedNs, 160)
+  bytes.writeBigUInt64BE(superblock.targetMark, 160)
   bytes.writeUInt32BE(crc32(bytes.subarray(0, checkedBytes)), checkedBytes)
   return bytes
 }
@@ -163,7 +163,7 @@ function superblockFields(bytes: Buffer): Superblock {
     handedOver: (flags & flagHandedOver) !== 0,
     metadataOffset: Number(bytes.readBigUInt64BE(144)),
     formerBytes: Number(bytes.readBigUInt64BE(152)),
-    targetChangedNs: bytes.readBigUInt64BE(160),
+    targetMark: bytes.readBigUInt64BE(160),
     epoch: bytes.readUInt32BE(12),
     snapshotSlot: bytes.readUInt32BE(112) === 1 ? 1 : 0,
     snapshotCrc: bytes.readUInt32BE(116),

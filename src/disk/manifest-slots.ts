@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { BootswarmError, limits } from '../base/index.ts'
+import { pageCountOf } from '../image/index.ts'
 import type { ImageLayout } from './format.ts'
 import { pageBytes, wholePages } from './pages.ts'
 import type { Storage } from './storage.ts'
@@ -18,7 +19,7 @@ const linkBytes = 48
 
 /** Bytes that the slots of an image take, whole pages. */
 export function manifestBytesOf(image: ImageLayout): number {
-  return rootSlotBytes(image) + pageCountOf(image) * pageSlotBytes
+  return rootSlotBytes(image) + pageCountOf(image.chunkCount) * pageSlotBytes
 }
 
 export async function writeManifestSlot(
@@ -65,10 +66,6 @@ function slotOf(image: ImageLayout, slot: number): { start: number; length: numb
   return { start: root + (slot - 1) * pageSlotBytes, length: pageSlotBytes }
 }
 
-function pageCountOf(image: ImageLayout): number {
-  return Math.ceil(image.chunkCount / limits.pageChunksMax)
-}
-
 function rootSlotBytes(image: ImageLayout): number {
-  return wholePages(headerBytes + pageCountOf(image) * linkBytes + envelopeBytes)
+  return wholePages(headerBytes + pageCountOf(image.chunkCount) * linkBytes + envelopeBytes)
 }

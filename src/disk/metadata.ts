@@ -72,7 +72,7 @@ export class Metadata {
   #superblockWork: Promise<void> = Promise.resolve()
   #capture: (() => Snapshot) | undefined
   #syncTarget: (() => Promise<void>) | undefined
-  #targetChangedNs = (): Promise<bigint> => Promise.resolve(0n)
+  #markTarget = (): Promise<bigint> => Promise.resolve(0n)
 
   private constructor(storage: Storage, superblock: Superblock) {
     this.#storage = storage
@@ -98,7 +98,7 @@ export class Metadata {
       handedOver: false,
       metadataOffset: options.metadataOffset ?? 0,
       formerBytes: carried?.formerBytes ?? 0,
-      targetChangedNs: 0n,
+      targetMark: 0n,
       snapshotSlot: 0,
       snapshotBytes: 0,
       snapshotCrc: 0,
@@ -223,12 +223,12 @@ export class Metadata {
 
   async markComplete(): Promise<void> {
     if (this.#superblock.complete) return
-    await this.#updateSuperblock({ complete: true, targetChangedNs: await this.#targetChangedNs() })
+    await this.#updateSuperblock({ complete: true, targetMark: await this.#markTarget() })
   }
 
-  /** How to learn `Superblock.targetChangedNs`; without it, that is not known. */
-  onTarget(changedNs: () => Promise<bigint>): void {
-    this.#targetChangedNs = changedNs
+  /** How to learn `Superblock.targetMark`; without it, that is not known. */
+  onTarget(mark: () => Promise<bigint>): void {
+    this.#markTarget = mark
   }
 
   /** Every chunk that was to be moved is where the image has it, or given up; durable. */
@@ -264,8 +264,8 @@ export class Metadata {
   /** After everything has been recorded and synced. */
   async close(blank: boolean): Promise<void> {
     await this.#journal?.idle()
-    const targetChangedNs = await this.#targetChangedNs()
-    await this.#updateSuperblock({ blank, clean: true, targetChangedNs })
+    const targetMark = this.#superblock.complete ? await this.#markTarget() : 0n
+    await this.#updateSuperblock({ blank, clean: true, targetMark })
     await this.#superblockWork
   }
 

@@ -13,8 +13,9 @@ import type { Storage } from './storage.ts'
 import { deviceSection, searchDevice, searchFile } from './superblocks.ts'
 import type { FoundMetadata, Search } from './superblocks.ts'
 import type { DiskParts } from './disk-parts.ts'
-import { changedNs, hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
+import { hold, holdsNothing, kindAt, letGo, look } from './target-files.ts'
 import type { HeldFile, HoldOptions } from './target-files.ts'
+import { targetMarkOf } from './target-mark.ts'
 
 export interface OpenOptions {
   /** A file, made if absent, or a block device. */
@@ -63,8 +64,11 @@ export async function openTarget(options: OpenOptions): Promise<DiskParts> {
     const unclaim = async (): Promise<void> => {
       for (const file of held) await file.unclaim()
     }
-    const [file] = held
-    if (file?.kind === 'file') parts.metadata.onTarget(() => changedNs(file))
+    const [target, side] = held
+    // Metadata on the device itself is of no other.
+    if (target !== undefined && side !== undefined) {
+      parts.metadata.onTarget(() => targetMarkOf(target, parts.metadata.superblock))
+    }
     return { ...parts, overlay, unclaim, image: options.image, release }
   } catch (error) {
     await release()
@@ -136,7 +140,8 @@ class Opening {
     if (foreignPin(found.superblock, this.#options) !== undefined) {
       return this.#redeploy(file, side, found)
     }
-    const superblock = await this.#believed(file, found.superblock)
+    const superblock =
+      side === undefined ? found.superblock : await this.#believed(file, side, found.superblock)
     const metadata = await Metadata.load(found.storage, superblock)
     const { blank, relocating } = found.superblock
     const { reuse } = this.#options
@@ -148,12 +153,22 @@ class Opening {
     }
   }
 
-  /** A file that was left otherwise is another one, or others wrote into it: is it complete? */
-  async #believed(file: HeldFile, superblock: Superblock): Promise<Superblock> {
-    const { complete, handedOver, targetChangedNs } = superblock
-    if (!complete || handedOver || file.kind === 'device') return superblock
-    if ((await changedNs(file)) === targetChangedNs) return superblock
-    const { path, logger } = this.#options
+  /**
+   * A target that was left otherwise is another one, or others wrote into it: is it complete? Of a file
+   * the folder and the name say whose it is; a device that is another one may be somebody's.
+   */
+  async #believed(file: HeldFile, side: string, superblock: Superblock): Promise<Superblock> {
+    const { complete, handedOver, clean, targetMark } = superblock
+    if (!complete || handedOver) return superblock
+    const mark = targetMark === 0n ? 0n : await targetMarkOf(file, superblock)
+    if (mark !== 0n && mark === targetMark) return superblock
+    const { path, force, logger } = this.#options
+    if (file.kind === 'device' && clean && mark !== 0n && force !== true) {
+      throw new BootswarmError(
+        'ERR_TARGET_FOREIGN',
+        `${path} is not as ${side} says it was left: is that the metadata of another disk? Nothing was written; --force verifies it, and fetches what differs`
+      )
+    }
     logger.warn(`${path} is not as it was left: all of it is verified again`, { path })
     return { ...superblock, complete: false }
   }

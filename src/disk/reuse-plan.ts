@@ -123,6 +123,6 @@ function asideFrames(states: ChunkStates, names: ChunkNames): Map<ChunkId, Aside
   return frames
 }
 
-export function lengthAt({ size, chunkSize }: ImageLayout, position: number): number {
+function lengthAt({ size, chunkSize }: ImageLayout, position: number): number {
   return Math.min(chunkSize, size - position * chunkSize)
 }

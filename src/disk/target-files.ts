@@ -45,11 +45,6 @@ export async function kindAt(path: string): Promise<'file' | 'device' | undefine
   throw new BootswarmError('ERR_USAGE', `${path} is neither a file nor a block device`)
 }
 
-/** When a file was last changed in any way, in ns since 1970: nobody can set that back. */
-export async function changedNs({ handle }: HeldFile): Promise<bigint> {
-  return (await handle.stat({ bigint: true })).ctimeNs
-}
-
 export interface HoldOptions {
   /** Neither claims a device nor makes a file. */
   readonly readOnly?: boolean

@@ -8,7 +8,7 @@ import { openEnvelope, signEnvelope, type EnvelopeKind } from './signed-envelope
 // In which order a boot first touches chunks: as machines report it, and as the lab signs what came of
 // several reports (docs/boot-profile.md).
 
-export const profileVersion = 1
+const profileVersion = 1
 const kind: EnvelopeKind = {
   purpose: 'boot profile',
   what: 'a boot profile',

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -24,7 +25,14 @@ export function fileError(error: unknown, path: string): unknown {
   const known = systemCode === undefined ? undefined : codes[systemCode]
   if (known === undefined) return error
   const [code, reason] = known
-  return new BootswarmError(code, `${path} ${reason}`, { cause: error })
+  const why = isWithoutFolder(error) ? 'lies in a folder that does not exist' : reason
+  return new BootswarmError(code, `${path} ${why}`, { cause: error })
+}
+
+/** Who names a file that is to be made knows that it is not there. */
+function isWithoutFolder(error: unknown): boolean {
+  const { code, path } = error as NodeJS.ErrnoException
+  return code === 'ENOENT' && path !== undefined && !existsSync(dirname(path))
 }
 
 /** Makes a rename or a new file in a directory durable. */

@@ -5,7 +5,7 @@ import { chunkIdOf, digestBytes, idOfLink, linkTo } from './ids.ts'
 
 // The bytes of manifest blocks: dag-cbor, one canonical form each (docs/image-format.md).
 
-export const manifestVersion = 1
+const manifestVersion = 1
 
 /** What a manifest root says. `imageId` is the id of the root block itself. */
 export interface ImageRoot {
@@ -35,6 +35,7 @@ export function isChunkSize(bytes: number): boolean {
   return inRange && Number.isInteger(Math.log2(bytes))
 }
 
+/** How many pages list the chunks of an image. */
 export function pageCountOf(chunkCount: number): number {
   return Math.ceil(chunkCount / limits.pageChunksMax)
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import { create as createDigest } from 'multiformats/hashes/digest'
-import { BootswarmError, limits } from '../base/index.ts'
+import { limits } from '../base/index.ts'
 import type { ChunkId } from '../base/index.ts'
 
 /** Bytes of a sha2-256 digest. */
@@ -14,7 +14,7 @@ export const zeroId: ChunkId = '0'.repeat(2 * digestBytes)
 const codecs = { raw: 0x55, 'dag-cbor': 0x71 } as const
 const sha256Code = 0x12
 
-export type CidCodec = keyof typeof codecs
+type CidCodec = keyof typeof codecs
 
 /** The id of a chunk or manifest block: sha2-256 of its plain bytes in hexadecimal. */
 export function chunkIdOf(plain: Uint8Array): ChunkId {
@@ -47,27 +47,12 @@ export function idOfLink(link: unknown, codec: CidCodec): ChunkId | undefined {
   return cid?.code === codecs[codec] ? digestOf(cid) : undefined
 }
 
-/** CIDv1 in base32, as people and scripts see it. */
-export function cidText(id: ChunkId, codec: CidCodec): string {
-  return linkTo(id, codec).toString()
-}
-
-/** An image's CID: that of its manifest root. */
+/** An image's CID: that of its manifest root, CIDv1 in base32, as people and scripts see it. */
 export function imageCidText(imageId: ChunkId): string {
-  return cidText(imageId, 'dag-cbor')
+  return linkTo(imageId, 'dag-cbor').toString()
 }
 
-/** The id in a CID's text; ERR_NAME_INVALID unless it is a CIDv1, raw or dag-cbor, by sha2-256. */
-export function parseCid(text: string): ChunkId {
-  const id = idOfCidText(text)
-  if (id !== undefined) return id
-  throw new BootswarmError(
-    'ERR_NAME_INVALID',
-    `${JSON.stringify(text.slice(0, 80))} is not a CID of an image or chunk (CIDv1, sha2-256)`
-  )
-}
-
-/** As `parseCid`, but undefined for what is not one. */
+/** The id in a CID's text; undefined unless it is a CIDv1, raw or dag-cbor, by sha2-256. */
 export function idOfCidText(text: string): ChunkId | undefined {
   if (text.length > limits.nameLengthMax) return undefined
   try {

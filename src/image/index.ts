@@ -11,9 +11,7 @@ export type { BootProfile, BootStep } from './boot-profile.ts'
 export { ChunkCache } from './chunk-cache.ts'
 export { sourceOf } from './chunk-source.ts'
 export { diffManifests } from './diff.ts'
-export type { ImageDiff } from './diff.ts'
 export { exportImage } from './export.ts'
-export type { ExportOptions } from './export.ts'
 export { fileError, partialPathOf, replaceFile, syncDirectory, writeFully } from './files.ts'
 export {
   decodeObject,
@@ -22,23 +20,21 @@ export {
   encodePage,
   encodeRoot,
   formatVersionError,
-  isChunkSize
+  isChunkSize,
+  pageCountOf
 } from './format.ts'
 export type { ImageRoot } from './format.ts'
 export { FrameEncoder } from './frame-encoder.ts'
 export { decodeFrame, encodeFrame, plainFrame, verifiedPlain } from './frames.ts'
 export {
   chunkIdOf,
-  cidText,
   digestBytes,
   idOfCidText,
   imageCidText,
   isChunkId,
   isZero,
-  parseCid,
   zeroId
 } from './ids.ts'
-export type { CidCodec } from './ids.ts'
 export { checkImageFile } from './image-file.ts'
 export { ImageDevice } from './image-device.ts'
 export type { ImageChunks } from './image-device.ts'

@@ -5,7 +5,7 @@ import { decodeObject } from './format.ts'
 import { idOfCidText, idOfLink, linkTo } from './ids.ts'
 import { openEnvelope, signEnvelope, type EnvelopeKind } from './signed-envelope.ts'
 
-export const releaseVersion = 1
+const releaseVersion = 1
 const kind: EnvelopeKind = {
   purpose: 'release',
   what: 'a release',

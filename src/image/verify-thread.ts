@@ -3,7 +3,7 @@ import { BootswarmError, type ChunkId } from '../base/index.ts'
 import { decodingParams } from './frames.ts'
 
 /** Where what lies in memory that both sides see; both sides are given it. */
-export const verifyLayout = {
+const verifyLayout = {
   /** Of all slots, in 32-bit words: counters first, each moved by one side only but the last. */
   wakes: 0,
   posted: 1,
@@ -26,7 +26,7 @@ export const verifyLayout = {
   failureBytesMax: 192
 } as const
 
-export const outcomes = { matches: 1, differs: 2, failed: 3 } as const
+const outcomes = { matches: 1, differs: 2, failed: 3 } as const
 
 export interface VerifyWorkerData {
   readonly params: typeof decodingParams

@@ -101,7 +101,7 @@ export const eventCatalogue = {
   agent: {
     ready: {
       meaning:
-        'The NBD socket answers: the disk can be used. The first line, unless `unreachable` or `scanning` come before it.',
+        'The NBD socket answers: the disk can be used. The first line, unless `unreachable`, `name-kept` or `scanning` come before it.',
       fields: {
         nbd: text('Where: unix:PATH or HOST:PORT.'),
         size: number('Bytes of the device, as many as the image has.'),
@@ -128,6 +128,15 @@ export const eventCatalogue = {
         seconds,
         addresses: texts('Where it tried.'),
         why: text('What the last of the tries failed of.')
+      }
+    },
+    'name-kept': {
+      meaning:
+        'The machine was enrolled by another name than it was to be called now, and no seed has signed the new one: it keeps the one that it has.',
+      fields: {
+        seconds,
+        name: text('The name that it keeps.'),
+        why: text('Why no seed signed the other.')
       }
     },
     scanning: {
@@ -257,9 +266,3 @@ export type AgentEvent = ProcessEvent<'agent'>
 export type AttachEvent = ProcessEvent<'attach'>
 export type DeviceEvent = Extract<AttachEvent, { event: keyof typeof ofDevice }>
 export type NetbootEvent = ProcessEvent<'netboot'>
-
-/** The line that --json prints for an event, with its newline; `event` comes first. */
-export function eventLine(event: SeedEvent | AgentEvent | AttachEvent | NetbootEvent): string {
-  const { event: name, ...fields } = event
-  return `${JSON.stringify({ event: name, ...fields })}\n`
-}

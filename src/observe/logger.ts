@@ -2,10 +2,10 @@ import pino from 'pino'
 import { BootswarmError } from '../base/index.ts'
 import type { LogFields, Logger } from '../base/index.ts'
 
-export const logLevels = ['debug', 'info', 'warn', 'silent'] as const
-export type LogLevel = (typeof logLevels)[number]
+const logLevels = ['debug', 'info', 'warn', 'silent'] as const
+type LogLevel = (typeof logLevels)[number]
 
-export interface LoggerOptions {
+interface LoggerOptions {
   /** Which part of the program speaks: `agent`, `swarm`. */
   readonly name: string
   /** Defaults to BOOTSWARM_LOG, and without that to `warn`; to `silent` while tests run. */

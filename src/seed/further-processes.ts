@@ -64,7 +64,8 @@ export class FurtherProcesses {
     for (;;) {
       await one.ended
       if (signal.aborted) return
-      this.#init.logger.warn('a process of the seed has ended; it is started again', {})
+      const why = one.failure?.message ?? 'it did not say why'
+      this.#init.logger.warn('a process of the seed has ended; it is started again', { why })
       await sleep(restartMs, undefined, { signal }).catch(() => {
         // The seed stops.
       })
@@ -81,6 +82,8 @@ class FurtherProcess {
   addresses: readonly string[] = []
   /** Settles when it has ended. */
   ended: Promise<unknown> = Promise.resolve()
+  /** What it said that it ended of; it says so here only. */
+  failure: BootswarmError | undefined
   readonly #command: readonly string[]
   #child: ChildProcess | undefined
   #sentBefore = 0
@@ -103,20 +106,22 @@ class FurtherProcess {
     this.#child = child
     this.ended = once(child, 'exit')
     const ready = Promise.withResolvers<void>()
-    let failure = new BootswarmError('ERR_INTERNAL', 'a process of the seed could not begin')
+    this.failure = undefined
     createInterface(child.stdout as NodeJS.ReadableStream).on('line', line => {
       const event = JSON.parse(line) as Record<string, unknown>
       if (event.event === 'progress') this.#sent = Number(event.bytesSent)
       if (event.event === 'error' && isCode(event.code)) {
-        const message = `a process of the seed could not begin: ${String(event.message)}`
-        failure = new BootswarmError(event.code, message)
+        this.failure = new BootswarmError(
+          event.code,
+          `a process of the seed has failed: ${String(event.message)}`
+        )
       }
       if (event.event !== 'ready') return
       this.addresses = event.addresses as string[]
       ready.resolve()
     })
     child.on('error', ready.reject)
-    child.on('close', () => ready.reject(failure))
+    child.on('close', () => ready.reject(this.failure ?? unexplained()))
     await ready.promise
   }
 
@@ -126,6 +131,10 @@ class FurtherProcess {
     child.kill('SIGTERM')
     await this.ended
   }
+}
+
+function unexplained(): BootswarmError {
+  return new BootswarmError('ERR_INTERNAL', 'a process of the seed could not begin')
 }
 
 function isCode(code: unknown): code is ErrorCode {

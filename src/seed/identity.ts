@@ -1,8 +1,8 @@
-import { networkInterfaces } from 'node:os'
 import {
   BootswarmError,
   generateSigningKey,
   limits,
+  outsideAddresses,
   signingKeyFromSeed,
   type SigningKey
 } from '../base/index.ts'
@@ -49,7 +49,6 @@ export async function expectedAddresses(store: Store): Promise<string[]> {
 
 /** A machine elsewhere can use neither loopback nor link-local addresses. */
 function hostAddresses(): { family: string; address: string }[] {
-  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
-  const reachable = all.filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
-  return reachable.length > 0 ? reachable : all.filter(({ address }) => address === '127.0.0.1')
+  const reachable = outsideAddresses().filter(({ address }) => !address.startsWith('fe80:'))
+  return reachable.length > 0 ? reachable : [{ family: 'IPv4', address: '127.0.0.1' }]
 }

@@ -31,6 +31,8 @@ export class ServedImages {
     if (!isHere) return Promise.resolve(undefined)
     const manifest = readManifest(imageId, sourceOf(this.#store))
     this.#manifests.set(imageId, manifest)
+    // What cannot be read now may be once the disk is well, or the image imported again.
+    manifest.catch(() => this.#manifests.delete(imageId))
     if (this.#manifests.size > limits.manifestsHeldMax) {
       const [oldest] = this.#manifests.keys()
       if (oldest !== undefined) this.#manifests.delete(oldest)

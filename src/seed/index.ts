@@ -1,2 +1,2 @@
-export { defaultListen, Seed, type SeedOptions } from './seed.ts'
+export { defaultListen, Seed } from './seed.ts'
 export { makeTicket, openBootTickets } from './ticket.ts'

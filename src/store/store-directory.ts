@@ -45,17 +45,7 @@ export async function openStore(directory: string, options: StoreOptions = {}): 
   }
 }
 
-/** Makes a store with a new lab key. ERR_STORE_INVALID if the directory holds anything else. */
-export async function createStore(directory: string, options: StoreOptions = {}): Promise<Store> {
-  if (!(await makeStore(directory))) {
-    throw new BootswarmError(
-      'ERR_STORE_INVALID',
-      `${directory} is a store already; open it instead`
-    )
-  }
-  return openStore(directory, options)
-}
-
+/** As openStore, of a store that is made, with a new lab key, where there is none. */
 export async function openOrCreateStore(
   directory: string,
   options: StoreOptions = {}
@@ -64,22 +54,21 @@ export async function openOrCreateStore(
   return openStore(directory, options)
 }
 
-/** False if there is a store already. What a crash leaves half made is made whole by the next call. */
-async function makeStore(directory: string): Promise<boolean> {
+/** If there is none yet. What a crash leaves half made is made whole by the next call. */
+async function makeStore(directory: string): Promise<void> {
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    if (await hasMarker(directory)) return false
+    if (await hasMarker(directory)) return
     await assertOnlyOurs(directory)
-    return await withStoreLock(directory, async () => {
+    await withStoreLock(directory, async () => {
       // Another process may have made it while this one waited for the lock.
-      if (await hasMarker(directory)) return false
+      if (await hasMarker(directory)) return
       await mkdir(join(directory, storeFiles.packs), { recursive: true, mode: 0o700 })
       openDatabase(join(directory, storeFiles.index), true).close()
       await writeSecretFile(directory, storeFiles.labKey, generateSigningKey().seed)
       await writeSecretFile(directory, storeFiles.enrolSecret, randomBytes(secretBytes))
       // Last: a directory with the marker has everything else.
       await replaceFile(join(directory, storeFiles.marker), Buffer.from(encodeMarker()), 0o600)
-      return true
     })
   } catch (error) {
     if (systemErrorCode(error) === 'EEXIST') throw notAStore(directory, 'it is a file')

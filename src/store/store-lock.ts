@@ -16,7 +16,7 @@ export function withStoreLock<Result>(
   directory: string,
   work: () => Promise<Result>
 ): Promise<Result> {
-  return withLock(join(directory, storeFiles.lock), tryLock, work, triesOfMost)
+  return withLock(join(directory, storeFiles.lock), tryLock, work)
 }
 
 /**
@@ -24,7 +24,7 @@ export function withStoreLock<Result>(
  * image of it is in the catalogue. ERR_STORE_BUSY after ten seconds of another process's throwing away.
  */
 export function whileKept<Result>(directory: string, work: () => Promise<Result>): Promise<Result> {
-  return withLock(join(directory, storeFiles.keepLock), tryShareLock, work, triesOfMost)
+  return withLock(join(directory, storeFiles.keepLock), tryShareLock, work)
 }
 
 /** Runs `work` while nobody is in `whileKept`; ERR_STORE_BUSY when somebody is for over a second. */
@@ -32,19 +32,24 @@ export function whileNobodyAdds<Result>(
   directory: string,
   work: () => Promise<Result>
 ): Promise<Result> {
-  return withLock(join(directory, storeFiles.keepLock), tryLock, work, triesOfGuest)
+  const path = join(directory, storeFiles.keepLock)
+  return withLock(path, tryLock, work, triesOfGuest, 'an import, or another gc,')
 }
 
 async function withLock<Result>(
   path: string,
   take: (fd: number) => boolean,
   work: () => Promise<Result>,
-  triesMax: number
+  triesMax: number = triesOfMost,
+  holder = 'another process'
 ): Promise<Result> {
   const handle = await open(path, 'a', 0o600)
   try {
     if (!(await lockSoon(handle.fd, { take, triesMax, retryMs }))) {
-      throw new BootswarmError('ERR_STORE_BUSY', `another process keeps ${path} locked`)
+      throw new BootswarmError(
+        'ERR_STORE_BUSY',
+        `${holder} keeps ${path} locked; try again when it is done`
+      )
     }
     return await work()
   } finally {

@@ -53,9 +53,10 @@ test('requests are done one after the other, and a failure is an answer', async 
 test('nobody but the owner can open it, and the network cannot at all', async t => {
   const path = await open(t)
   t.is((await stat(path)).mode & 0o777, 0o600)
-  for (const address of ['127.0.0.1:9', 'localhost:9', '[::1]:9']) {
+  for (const address of ['127.0.0.1:9', 'localhost:9', '[::1]:9', 'foo', '']) {
     const error = t.throws(() => parseControlAddress(address))
     t.true(isErrorCode(error, 'ERR_ADDRESS_INVALID'))
+    t.regex(error.message, /^--control .*write unix:PATH$/)
   }
 })
 

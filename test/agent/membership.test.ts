@@ -46,37 +46,42 @@ interface Joined {
   readonly running: Promise<void>
   readonly certificates: Uint8Array[]
   readonly alone: string[]
+  /** Names that no seed has changed. */
+  readonly kept: string[]
   readonly neighbours: string[]
 }
 
 async function join(
   t: ExecutionContext,
   ticket: Ticket,
-  known: { peers?: readonly PeerAddress[]; isCertified?: boolean } = {}
+  known: { peers?: readonly PeerAddress[]; isCertified?: boolean; formerName?: string } = {}
 ): Promise<Joined> {
   const peer = await startPeer(t, { lab, certificate: 'none' })
   const { peerId } = peer.swarm
   const certificates: Uint8Array[] = []
   const alone: string[] = []
+  const kept: string[] = []
   const neighbours: string[] = []
   const membership = new Membership({
     swarm: peer.swarm,
     ticket,
     name: 'pc-7',
+    formerName: known.formerName,
     logger: silentLogger,
     certificate:
       known.isCertified === true
-        ? issueCertificate(lab, { peerId, role: 'agent', name: 'pc-7' })
+        ? issueCertificate(lab, { peerId, role: 'agent', name: known.formerName ?? 'pc-7' })
         : undefined,
     peers: known.peers ?? [],
     onCertified: certificate => certificates.push(certificate),
+    onNameKept: (name, why) => kept.push(`${name}: ${why}`),
     onNeighbour: link => neighbours.push(link.peerId),
     onAlone: (_seeds, why) => alone.push(why)
   })
   const running = membership.run()
   running.catch(() => {})
   t.teardown(() => membership.stop())
-  return { peer, membership, running, certificates, alone, neighbours }
+  return { peer, membership, running, certificates, alone, kept, neighbours }
 }
 
 test('a new machine enrols once, joins the seed, and stops when told to', async t => {
@@ -105,6 +110,26 @@ test('a machine with a certificate does not ask for another, and comes back to i
   link?.close()
   await until(() => peer.swarm.links().length === 1 && peer.swarm.links()[0] !== link, 'a new link')
   t.deepEqual(first.enrolled.names, [])
+})
+
+test('a machine that is to have another name is signed anew, and keeps its own where it is not', async t => {
+  const { seed, enrolled } = await startSeed(t)
+  const ticket = ticketFor(...seed.swarm.addresses())
+  const former = { isCertified: true, formerName: 'pc-6' }
+  const renamed = await join(t, ticket, former)
+  const nameAtSeed = ({ peer }: Joined) => seed.swarm.link(peer.swarm.peerId)?.certificate?.name
+  await until(() => nameAtSeed(renamed) !== undefined, 'the link to the seed')
+  t.is(nameAtSeed(renamed), 'pc-7')
+  t.deepEqual(enrolled.names, ['pc-7'])
+  t.is(renamed.certificates.length, 1)
+  t.deepEqual(renamed.kept, [])
+
+  enrolled.refusal = 'the ticket expired'
+  const refused = await join(t, ticket, former)
+  await until(() => nameAtSeed(refused) !== undefined, 'the link to the seed')
+  t.is(nameAtSeed(refused), 'pc-6')
+  t.deepEqual(refused.kept, ['pc-6: the ticket expired'])
+  t.deepEqual(refused.certificates, [])
 })
 
 test('peers that it was told of are joined, and those of its last start when every seed is dead', async t => {

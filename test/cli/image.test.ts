@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import test from 'ava'
 import type { ExecutionContext } from 'ava'
-import { createStore } from '../../src/store/index.ts'
+import { openOrCreateStore } from '../../src/store/index.ts'
 import { bulkNoise, mixedImage, noise } from '../helpers/image-files.ts'
 import {
   launcherPath,
@@ -13,6 +13,7 @@ import {
   startBootswarm,
   temporaryDirectory
 } from '../helpers/process.ts'
+import { lastObject } from '../product/lab.ts'
 import { flipByte } from '../store/damage.ts'
 
 // The image commands as their users run them: real processes, real files.
@@ -41,10 +42,6 @@ async function imported(t: ExecutionContext) {
 
 function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1) ?? ''
-}
-
-function lastObject(text: string): Record<string, unknown> {
-  return JSON.parse(lastLine(text)) as Record<string, unknown>
 }
 
 test('import, list, show, verify and export one image', async t => {
@@ -267,7 +264,7 @@ test('on a terminal an import shows a bar, and its result below', async t => {
 })
 
 test('an unexpected error is one line, its stack for those who debug', async t => {
-  const store = await createStore(join(await temporaryDirectory(t), 'store'))
+  const store = await openOrCreateStore(join(await temporaryDirectory(t), 'store'))
   await store.close()
   const args = ['image', 'list', '--store', store.directory]
   // A store under whose feet a table is taken away: no error of ours.

@@ -44,3 +44,31 @@ test('--version and -V tell the version, and that of the protocol', async t => {
     t.regex(stdout, /^bootswarm \d+\.\d+\.\d+, protocol \d+\n$/)
   }
 })
+
+test('the slip of the pen is named, not what it led to', async t => {
+  const lab = await Lab.make(t)
+  const { path } = await noiseImage(lab.path('image'), 1)
+  await lab.importImage(path, 'lab')
+  const nowhere = lab.path('none/copy')
+  const cases = [
+    [['image', 'import', path, '--bogus'], 2, "unknown option '--bogus'"],
+    [['image', 'import', path, '--colour=red'], 2, "unknown option '--colour'"],
+    [['agent', '--image', 'lab', '--bogus'], 2, "unknown option '--bogus'"],
+    [['image', 'import', path], 2, "required option '--name <name[:tag]>' not specified"],
+    [['bogus', '--help'], 2, "unknown command 'bogus'"],
+    [['image', 'list', '--store', ''], 2, '--store is empty; name the folder of a store'],
+    [['status', '--store', ''], 2, '--store is empty; name the folder of a store'],
+    [
+      ['image', 'export', 'lab', nowhere, '--store', lab.store],
+      1,
+      `${nowhere} lies in a folder that does not exist`
+    ]
+  ] as const
+  for (const [args, exit, says] of cases) {
+    const { code, stdout, stderr } = await lab.run(...args)
+    t.is(code, exit, stderr)
+    t.is(stdout, '', args.join(' '))
+    t.true(stderr.startsWith(`bootswarm: ${says}`), stderr)
+    t.is(stderr.trimEnd().split('\n').length, 1, stderr)
+  }
+})

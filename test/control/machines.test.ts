@@ -94,6 +94,7 @@ test('the machine that has been gone longest makes room, never one that is here'
   for (let n = 0; n < limits.machinesMax; n += 1) machines.joined(`p${n}`, 'pc')
   for (const peer of ['p7', 'p3', 'p9']) {
     pass(1_000)
+    machines.reported(peer, report)
     machines.left(peer)
   }
   const known = (): Set<string> => new Set(machines.list().map(({ peerId }) => peerId))
@@ -106,6 +107,19 @@ test('the machine that has been gone longest makes room, never one that is here'
   t.is(known().size, limits.machinesMax)
 })
 
+test('who leaves without ever having had an image is forgotten', t => {
+  const { machines } = machinesAt()
+  machines.joined('a', 'pc-1')
+  machines.left('a')
+  t.deepEqual(machines.list(), [])
+  machines.joined('a', 'pc-1')
+  machines.reported('a', report)
+  machines.left('a')
+  machines.joined('a', 'pc-1')
+  machines.left('a')
+  t.like(machines.list()[0], { state: 'gone', image: 'bafy' }, 'it had one once')
+})
+
 test('after any events each machine is listed once, gone exactly if it left last', t => {
   const event = fc.tuple(
     fc.constantFrom('joined', 'left', 'reported'),
@@ -115,10 +129,15 @@ test('after any events each machine is listed once, gone exactly if it left last
     fc.property(fc.array(event, { maxLength: 30 }), events => {
       const { machines } = machinesAt()
       const here = new Map<string, boolean>()
+      const withImage = new Set<string>()
       for (const [type, peer] of events) {
-        if (type === 'reported' && here.get(peer) === true) machines.reported(peer, report)
+        if (type === 'reported' && here.get(peer) === true) {
+          machines.reported(peer, report)
+          withImage.add(peer)
+        }
         if (type === 'joined') machines.joined(peer, peer)
         if (type === 'left') machines.left(peer)
+        if (type === 'left' && !withImage.has(peer)) here.delete(peer)
         if (type === 'joined' || (type === 'left' && here.has(peer))) {
           here.set(peer, type === 'joined')
         }

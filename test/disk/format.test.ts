@@ -44,7 +44,7 @@ const superblocks: fc.Arbitrary<Superblock> = fc
       handedOver: fc.boolean(),
       metadataOffset: fc.constantFrom(0, Math.ceil(size / pageBytes) * pageBytes),
       formerBytes: fc.nat(),
-      targetChangedNs: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      targetMark: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
       snapshotSlot: fc.constantFrom(0 as const, 1 as const),
       snapshotBytes: fc.nat({ max: mapBytesOf(size) }),
       snapshotCrc: fc.nat(),

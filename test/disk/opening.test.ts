@@ -302,8 +302,12 @@ async function change(path: string, how: () => Promise<void>): Promise<void> {
 }
 
 /** Whether it opens as complete, and what a verification finds. */
-async function reopened(path: string, mark = false) {
-  const disk = await TargetDisk.open(optionsFor(path, image))
+async function reopened(
+  path: string,
+  mark = false,
+  options: Partial<ReturnType<typeof optionsFor>> = {}
+) {
+  const disk = await TargetDisk.open(optionsFor(path, image, options))
   const isComplete = disk.markedComplete
   const { badChunks } = await disk.verify(image)
   if (mark) await disk.markComplete()
@@ -343,8 +347,52 @@ test('what an earlier version left as complete is verified once more', async t =
   const reading = decodeSuperblock(side.subarray(0, pageBytes))
   if (reading.kind !== 'intact') return t.fail()
   const generation = reading.superblock.generation + 1
-  const former = encodeSuperblock({ ...reading.superblock, generation, targetChangedNs: 0n })
+  const former = encodeSuperblock({ ...reading.superblock, generation, targetMark: 0n })
   await overwrite(`${path}.bootswarm`, 0, former)
   t.deepEqual(await reopened(path, true), { isComplete: false, bad: 0 })
   t.deepEqual(await reopened(path), { isComplete: true, bad: 0 })
+})
+
+test.serial('a device whose metadata lies elsewhere is not taken for another one', async t => {
+  const size = Math.ceil(image.size / 4096) * 4096
+  const make = async () => {
+    const path = await newDevice(t, size)
+    const metadataPath = join(await temporaryDirectory(t), 'metadata')
+    const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
+    await placeAll(disk, image)
+    await disk.finish()
+    await disk.markComplete()
+    await disk.write(8192, noise(4096))
+    await disk.close()
+    t.deepEqual(await reopened(path, false, { metadataPath }), { isComplete: true, bad: 0 })
+    return { path, metadataPath }
+  }
+  const [first, { path }] = [await make(), await make()]
+  const { metadataPath } = first
+  const before = await readFile(path)
+  const foreign = { code: 'ERR_TARGET_FOREIGN', message: new RegExp(metadataPath) }
+  await t.throwsAsync(TargetDisk.open(optionsFor(path, image, { metadataPath })), foreign)
+  t.true(before.equals(await readFile(path)), 'nothing was written')
+  t.like(await reopened(first.path, false, { metadataPath }), { isComplete: true })
+
+  const forced = await reopened(path, true, { metadataPath, force: true })
+  t.false(forced.isComplete, 'it is verified again')
+  t.like(await reopened(path, false, { metadataPath }), { isComplete: true })
+})
+
+test.serial('a device that was in use when its agent was killed is verified again', async t => {
+  const path = await newDevice(t, Math.ceil(image.size / 4096) * 4096)
+  const metadataPath = join(await temporaryDirectory(t), 'metadata')
+  const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
+  await placeAll(disk, image)
+  await disk.finish()
+  await disk.markComplete()
+  await disk.write(8192, noise(4096))
+  await disk.flush()
+  const killed = `${metadataPath}.killed`
+  await copyFile(metadataPath, killed)
+  await disk.close()
+  const options = { metadataPath: killed }
+  t.deepEqual(await reopened(path, true, options), { isComplete: false, bad: 0 })
+  t.deepEqual(await reopened(path, false, options), { isComplete: true, bad: 0 })
 })

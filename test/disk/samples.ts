@@ -1,8 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { ExecutionContext } from 'ava'
 import { seededRandom, silentLogger } from '../../src/base/index.ts'
 import type { NeedReason, TargetDiskOptions } from '../../src/disk/index.ts'
 import { chunkIdOf, isZero, zeroId } from '../../src/image/index.ts'
@@ -44,11 +40,7 @@ export function sampleImage(
   }
 }
 
-export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'bootswarm-disk-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
-  return directory
-}
+export { temporaryDirectory } from '../helpers/process.ts'
 
 export const labKey = new Uint8Array(32).fill(7)
 

@@ -3,17 +3,14 @@ import test from 'ava'
 import fc from 'fast-check'
 import {
   chunkIdOf,
-  cidText,
   idOfCidText,
   idOfLink,
   imageCidText,
   isChunkId,
   isZero,
   linkTo,
-  parseCid,
   zeroId
 } from '../../src/image/ids.ts'
-import { throwsWith } from '../helpers/errors.ts'
 
 const digest = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const anyId = digest.map(bytes => Buffer.from(bytes).toString('hex'))
@@ -26,13 +23,17 @@ test('a chunk is named by the sha2-256 of its bytes', t => {
 
 test('the CID of the empty block is the one that IPFS tools print', t => {
   const empty = chunkIdOf(Buffer.alloc(0))
-  t.is(cidText(empty, 'raw'), 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku')
+  t.is(
+    linkTo(empty, 'raw').toString(),
+    'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
+  )
 })
 
 test('CID text and id are each other’s inverse', t => {
   fc.assert(
     fc.property(anyId, fc.constantFrom('raw' as const, 'dag-cbor' as const), (id, codec) => {
-      return parseCid(cidText(id, codec)) === id && idOfLink(linkTo(id, codec), codec) === id
+      const link = linkTo(id, codec)
+      return idOfCidText(link.toString()) === id && idOfLink(link, codec) === id
     })
   )
   t.pass()
@@ -43,7 +44,7 @@ test('a link of another codec is not taken', t => {
   t.is(idOfLink('bafk', 'raw'), undefined)
 })
 
-test('text that is no CID of ours is refused', t => {
+test('text that is no CID of ours is none', t => {
   const image = imageCidText(zeroId)
   for (const text of [
     '',
@@ -54,7 +55,7 @@ test('text that is no CID of ours is refused', t => {
     'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG',
     'x'.repeat(10_000)
   ]) {
-    throwsWith(t, 'ERR_NAME_INVALID', () => parseCid(text))
+    t.is(idOfCidText(text), undefined)
   }
 })
 

@@ -1,20 +1,6 @@
 import test from 'ava'
-import { eventCatalogue, eventLine } from '../../src/observe/index.ts'
+import { eventCatalogue } from '../../src/observe/index.ts'
 import type { AgentEvent, EventFields } from '../../src/observe/index.ts'
-
-test('a line is one JSON object with the event first', t => {
-  const line = eventLine({
-    present: 0.25,
-    event: 'ready',
-    nbd: 'unix:/run/lab.sock',
-    size: 1_048_576,
-    image: 'bafy',
-    name: 'lab1-04\n'
-  })
-  t.true(line.startsWith('{"event":"ready",'))
-  t.is(line.indexOf('\n'), line.length - 1)
-  t.like(JSON.parse(line), { event: 'ready', size: 1_048_576, name: 'lab1-04\n', present: 0.25 })
-})
 
 test('what the design promises to scripts is in the catalogue', t => {
   const { seed, agent } = eventCatalogue

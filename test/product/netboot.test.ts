@@ -86,7 +86,10 @@ test('a folder with a damaged file is not served', async t => {
   const { lab, folder, files, server } = await labWithBoot(t)
   await server.stop()
   await appendFile(join(folder, files.archive.name), 'more')
-  const args = ['netboot', 'serve', '--dir', folder, '--store', lab.store, '--http', '127.0.0.1:0']
+  const args = [
+    ...['netboot', 'serve', '--dir', folder, '--store', lab.store, '--http', '127.0.0.1:0'],
+    ...['--image', 'lab']
+  ]
   const { code, stderr } = await lab.run(...args)
   t.is(code, 1)
   t.regex(stderr, /agent-.* is damaged.*ERR_NETBOOT_INVALID/)
@@ -102,6 +105,25 @@ test('a folder of iPXE that is none is refused; what dnsmasq needs is an object 
   const { url, dnsmasq } = JSON.parse(printed.stdout) as Record<string, string>
   t.is(url, 'http://127.0.0.1:4999')
   t.regex(dnsmasq ?? '', /dhcp-boot/)
+})
+
+test('what no machine could boot is refused before one is switched on', async t => {
+  const lab = await Lab.make(t)
+  const { path } = await noiseImage(lab.path('image'), 1)
+  await lab.importImage(path, 'lab')
+  const cases = [
+    [['--image', 'nope'], 1, /no image nope; 'bootswarm image list' .+ \[ERR_IMAGE_UNKNOWN\]$/],
+    [[], 2, /which image machines get: add --image.+ \[ERR_USAGE\]$/],
+    [['--image', 'lab', '--writes', 'x'], 2, /--writes x is none of 'keep', 'discard' \[ERR_USAGE/],
+    [['--image', 'lab', '--consent', 'x'], 2, /--consent x is none of 'none', 'wipe' \[ERR_USAGE/],
+    [['--image', 'lab', '--peers', 'x'], 2, /--peers x is none of 'none', 'archive', 'all' /]
+  ] as const
+  for (const [args, exit, says] of cases) {
+    const { code, stderr } = await lab.run('netboot', 'serve', '--store', lab.store, ...args)
+    t.is(code, exit, stderr)
+    t.regex(stderr.trimEnd(), says)
+    t.is(stderr.trimEnd().split('\n').length, 1, stderr)
+  }
 })
 
 test('a machine that is up serves the others: their scripts name it first', async t => {

@@ -1,7 +1,10 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import test from 'ava'
 import { limits } from '../../src/base/index.ts'
 import { ServedImages } from '../../src/seed/images.ts'
 import { mixedImage, noise } from '../helpers/image-files.ts'
+import { flipByte } from '../store/damage.ts'
 import { importInto, newStore } from './samples.ts'
 
 test('a manifest is read once, and an image that comes later is found then', async t => {
@@ -30,4 +33,18 @@ test('only so many manifests are kept', async t => {
   const again = await images.manifest(ids[0] ?? '')
   t.is(again?.root.imageId, first?.root.imageId)
   t.not(again, first)
+})
+
+test('a manifest that could not be read is read again when it is asked for again', async t => {
+  const { store, directory } = await newStore(t)
+  const images = new ServedImages(store)
+  const { imageId } = await importInto(t, store, noise(512, 1))
+  await store.sync()
+  const pack = join(directory, 'packs/000001.pack')
+  // The root is what an import writes last.
+  const lastByte = (await stat(pack)).size - 1
+  await flipByte(pack, lastByte)
+  await t.throwsAsync(images.manifest(imageId))
+  await flipByte(pack, lastByte)
+  t.is((await images.manifest(imageId))?.root.imageId, imageId)
 })

@@ -3,14 +3,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import test from 'ava'
 import type { ErrorCode } from '../../src/base/index.ts'
-import { createStore, openOrCreateStore, openStore } from '../../src/store/index.ts'
+import { openOrCreateStore, openStore } from '../../src/store/index.ts'
 import { rejectsWith } from '../helpers/errors.ts'
 import { temporaryDirectory } from '../helpers/process.ts'
 import { freshStore, putNoise } from './stores.ts'
 
 test('a store is made with a key and a secret of its own, which stay', async t => {
   const directory = join(await temporaryDirectory(t), 'deep/er/store')
-  const store = await createStore(directory)
+  const store = await openOrCreateStore(directory)
   t.is(store.lab.publicKey.length, 32)
   t.is(store.enrolSecret.length, 32)
   t.is((await stat(directory)).mode & 0o777, 0o700)
@@ -21,11 +21,6 @@ test('a store is made with a key and a secret of its own, which stay', async t =
   await using other = await freshStore(t)
   t.notDeepEqual(other.lab.seed, store.lab.seed)
   t.notDeepEqual(other.enrolSecret, store.enrolSecret)
-})
-
-test('a store is not made twice', async t => {
-  const store = await freshStore(t)
-  await rejectsWith(t, 'ERR_STORE_INVALID', createStore(store.directory))
 })
 
 test('what is no store is refused, and nothing is written there', async t => {

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import type { ExecutionContext } from 'ava'
 import type { ChunkId } from '../../src/base/index.ts'
 import { chunkIdOf, plainFrame } from '../../src/image/index.ts'
-import { createStore } from '../../src/store/index.ts'
+import { openOrCreateStore } from '../../src/store/index.ts'
 import type { Store, StoreOptions } from '../../src/store/index.ts'
 import { noise } from '../helpers/image-files.ts'
 import { temporaryDirectory } from '../helpers/process.ts'
@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../helpers/process.ts'
 /** A new store in a directory of its own; the test closes it, or leaves that to the teardown. */
 export async function freshStore(t: ExecutionContext, options?: StoreOptions): Promise<Store> {
   const directory = join(await temporaryDirectory(t), 'store')
-  const store = await createStore(directory, options)
+  const store = await openOrCreateStore(directory, options)
   // Closed already, in most tests that look at the files.
   t.teardown(() => store.close().catch(() => {}))
   return store
