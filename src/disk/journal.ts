@@ -123,7 +123,6 @@ export class Journal {
     }
     const start = regions.journalOffsets[this.#epoch % 2 === 0 ? 0 : 1]
     const offset = start + this.#nextPage * pageBytes
-    // Its room was taken when the metadata was laid out.
     if (storage.writeNow?.(offset, pages) !== true) await storage.write(offset, pages)
     this.#nextPage += bodies.length
   }

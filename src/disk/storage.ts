@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { nextDataExtent, punchHole, readCached } from '../base/index.ts'
 import { isZero } from '../image/index.ts'
 import { diskError, endsEarly, SyncedFile } from './synced-file.ts'
+import { TakenRoom } from './taken-room.ts'
 
 /**
  * Bytes on stable storage: a target, its metadata, or in tests a device that loses writes. What was
@@ -48,12 +49,14 @@ export class FileStorage implements Storage {
   readonly #fd: number
   readonly #path: string
   readonly #file: SyncedFile
+  readonly #room: TakenRoom
 
   constructor(fd: number, path: string, size: number) {
     this.#fd = fd
     this.#path = path
     this.size = size
     this.#file = new SyncedFile(fd, path)
+    this.#room = new TakenRoom(fd, size)
   }
 
   get dirty(): boolean {
@@ -103,7 +106,7 @@ export class FileStorage implements Storage {
   }
 
   writeNow(offset: number, data: Uint8Array): boolean {
-    return this.#file.writeNow(offset, data)
+    return this.#room.has(offset, data.length) && this.#file.writeNow(offset, data)
   }
 
   async zero(offset: number, length: number): Promise<void> {
@@ -116,7 +119,7 @@ export class FileStorage implements Storage {
 
   async trim(offset: number, length: number): Promise<void> {
     await this.#file.whenWritten(offset, length)
-    if (await punchHole(this.#fd, offset, length)) this.#file.landed()
+    await this.#punch(offset, length)
   }
 
   async #write(offset: number, data: Uint8Array): Promise<void> {
@@ -128,12 +131,17 @@ export class FileStorage implements Storage {
     }
   }
 
+  /** False where that cannot be. */
+  async #punch(offset: number, length: number): Promise<boolean> {
+    if (!(await punchHole(this.#fd, offset, length))) return false
+    this.#room.givenBack(offset, length)
+    this.#file.landed()
+    return true
+  }
+
   async #zeroPiece(offset: number, length: number): Promise<void> {
     if (this.isHole(offset, length)) return
-    if (await punchHole(this.#fd, offset, length)) {
-      this.#file.landed()
-      return
-    }
+    if (await this.#punch(offset, length)) return
     if (isZero(await this.read(offset, length))) return
     await this.write(offset, zeros.subarray(0, length))
   }
