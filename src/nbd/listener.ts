@@ -5,7 +5,7 @@ import { chmod, lstat, open, rename, unlink } from 'node:fs/promises'
 import { connect, createServer, type ListenOptions, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BootswarmError, systemErrorCode, tryLock } from '../base/index.ts'
+import { BootswarmError, messageOf, systemErrorCode, tryLock } from '../base/index.ts'
 import { formatNbdAddress, type NbdAddress } from './address.ts'
 
 const lockMs = 5_000
@@ -47,7 +47,11 @@ export async function requireListenable(address: NbdAddress): Promise<void> {
 function listenError(error: unknown, address: NbdAddress): BootswarmError {
   if (error instanceof BootswarmError) return error
   if (systemErrorCode(error) === 'EADDRINUSE') return inUse(address)
-  const reason = error instanceof Error ? error.message : String(error)
+  // What libuv says of a missing folder, too; the path in its message is of our draft.
+  const isFolder = address.kind === 'unix' && systemErrorCode(error) === 'EACCES'
+  const reason = isFolder
+    ? `its folder ${dirname(address.path)} is not there, or cannot be written to`
+    : messageOf(error)
   return new BootswarmError(
     'ERR_ADDRESS_INVALID',
     `cannot listen on ${formatNbdAddress(address)}: ${reason}`,

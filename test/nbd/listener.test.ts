@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { lstat, readdir, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
 import { listen, requireListenable } from '../../src/nbd/listener.ts'
 import { runProgram, temporaryDirectory } from '../helpers/process.ts'
@@ -97,7 +97,8 @@ test('whether an address could be listened on can be asked without leaving a tra
   await t.throwsAsync(requireListenable({ kind: 'unix', path }), { code: 'ERR_ADDRESS_IN_USE' })
   const missing = join(directory, 'missing/nbd.sock')
   await t.throwsAsync(requireListenable({ kind: 'unix', path: missing }), {
-    code: 'ERR_ADDRESS_INVALID'
+    code: 'ERR_ADDRESS_INVALID',
+    message: `cannot listen on unix:${missing}: its folder ${dirname(missing)} is not there, or cannot be written to`
   })
   t.deepEqual(await readdir(directory), ['nbd.sock'])
 })
