@@ -1,7 +1,7 @@
 // Generic netlink as far as nbd.ko needs it: include/uapi/linux/netlink.h, genetlink.h and
 // nbd-netlink.h of Linux; the tables are in docs/nbd.md. Integers are the machine's, little-endian.
 
-export const controlFamily = 0x10
+const controlFamily = 0x10
 const controlVersion = 2
 const getFamily = 3
 const familyIdAttribute = 1
@@ -13,7 +13,7 @@ const nestedFlag = 0x8000
 const headerBytes = 20
 const attributeBytes = 4
 
-export const nbdCommands = { CONNECT: 1, DISCONNECT: 2, RECONFIGURE: 3 } as const
+const nbdCommands = { CONNECT: 1, DISCONNECT: 2, RECONFIGURE: 3 } as const
 
 const attributes = {
   INDEX: 1,

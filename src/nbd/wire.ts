@@ -5,9 +5,9 @@
 export const greetingMagic = 0x4e42444d41474943n
 /** Follows it, and opens every option the client sends: "IHAVEOPT". */
 export const optionMagic = 0x49484156454f5054n
-export const optionReplyMagic = 0x3e889045565a9n
+const optionReplyMagic = 0x3e889045565a9n
 export const requestMagic = 0x25609513
-export const extendedRequestMagic = 0x21e41c71
+const extendedRequestMagic = 0x21e41c71
 export const simpleReplyMagic = 0x67446698
 export const structuredReplyMagic = 0x668e33ef
 export const extendedReplyMagic = 0x6e8a278c
@@ -317,7 +317,7 @@ export function decodeRequest(bytes: Buffer, style: HeaderStyle, at = 0): Reques
 }
 
 /** Beyond 2^53 it is rounded. */
-export function readUInt64(bytes: Buffer, at: number): number {
+function readUInt64(bytes: Buffer, at: number): number {
   return bytes.readUInt32BE(at) * 0x1_0000_0000 + bytes.readUInt32BE(at + 4)
 }
 

@@ -39,7 +39,7 @@ const version = 1
 export const manifestBytesMax = 64 * 1024
 
 /** Where the first stage finds which archive to load; assignments that a POSIX shell can read. */
-export const configurationPath = 'etc/bootswarm/netboot.conf'
+const configurationPath = 'etc/bootswarm/netboot.conf'
 
 /**
  * Writes what machines load into a folder, made if absent, as one step: a reader of its manifest sees

@@ -177,7 +177,7 @@ export class PeerChoice {
  * By how long a request took there lately and how many are in front of it; the stalled come last.
  * Those with `requestsMax` requests or more are left out.
  */
-export function soonest(
+function soonest(
   peers: readonly PeerState[],
   now: number,
   requestsMax = Infinity

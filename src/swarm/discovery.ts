@@ -59,6 +59,6 @@ export class Discovery {
 }
 
 /** Eight bytes of the lab key's sha2-256 tell the labs of one network apart. */
-export function serviceOf(labKey: Uint8Array): string {
+function serviceOf(labKey: Uint8Array): string {
   return `_bootswarm-${hash('sha256', labKey, 'hex').slice(0, 16)}._udp.local`
 }
