@@ -34,11 +34,15 @@ interface Grant {
 /** How many may get one chunk from one peer at a time (research/swarm-simulation.md, ablation). */
 const fanOut = { urgent: 1, prefetch: 1, background: 8 } as const
 const fanOutWithoutChains = { urgent: 2, prefetch: 8, background: 8 } as const
-/** A peer that was to get a chunk and has not said so after this long counts as not having it. */
-const leaseMs = 2_000
+/**
+ * A peer that was to get a chunk and has not said so after this long counts as not having it. What has left
+ * us lies in front of lines, is checked, and is news once a second: with 2 s a seed on 10 Mbit/s sent 1.56
+ * copies of what a boot profile names, with 5 s 1.19.
+ */
+const leaseMs = 5_000
 /**
  * What still stands in line here is our delay and not the peer's: to send it to the next who asks as well
- * makes the line longer. With the lease above, a seed on 10 Mbit/s sent sixteen machines 1.41 copies of
+ * makes the line longer. With a lease of 2 s, a seed on 10 Mbit/s sent sixteen machines 1.41 copies of
  * what a boot profile names, half a second to two late. Whoever stops waiting says so by insisting.
  */
 const lineMs = 10_000
