@@ -111,7 +111,8 @@ export class Agent {
     await this.#listenToMachine()
     this.#emit(this.#readyEvent(image, address))
     if (device !== undefined) this.#background(this.#showDevice(device, address))
-    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger }, processor)
+    const isChecked = processor !== undefined
+    this.#bootFiles = bootCache && new BootFiles({ ...bootCache, logger, isChecked })
     if (this.#bootFiles !== undefined) this.#background(this.#bootFiles.started)
     this.#background(this.#stream(image, whole?.manifest ?? (found && new Manifest(found.root))))
   }

@@ -1,21 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { limits } from '../base/index.ts'
-import type { Processor } from '../disk/index.ts'
 import type { BootCache, BootCacheInit, BootOffer } from '../netboot/index.ts'
 
-const lookMs = 1_000
-
 /**
- * What this machine serves to others that boot. It is loaded, and what it has is hashed, after the machine has
- * its own disk, and where it is told of the processor, when its boot leaves that alone.
+ * What this machine serves to others that boot. It is loaded beside the agent's start. A first stage, which has
+ * hashed what it unpacked, need not be told again what that is: hashed once more while the machine boots, 23 MB cost an
+ * emulated processor seconds of the boot, and whoever boots at the same time needs the files now.
  */
 export class BootFiles {
-  readonly #closing = new AbortController()
   readonly #starting: Promise<BootCache>
   #cache: BootCache | undefined
 
-  constructor(init: BootCacheInit, processor: Processor | undefined) {
-    this.#starting = this.#start(init, processor)
+  constructor(init: BootCacheInit) {
+    this.#starting = this.#start(init)
     this.#starting.then(
       cache => (this.#cache = cache),
       () => {
@@ -24,14 +19,7 @@ export class BootFiles {
     )
   }
 
-  async #start(init: BootCacheInit, processor: Processor | undefined): Promise<BootCache> {
-    const { signal } = this.#closing
-    const end = performance.now() + limits.bootMsUsual
-    // What the agent itself begins with looks like a machine at rest.
-    if (processor !== undefined) await sleep(limits.bootBusyMs, undefined, { signal })
-    while (processor?.isContended === true && performance.now() < end) {
-      await sleep(lookMs, undefined, { signal })
-    }
+  async #start(init: BootCacheInit): Promise<BootCache> {
     const { BootCache } = await import('../netboot/index.ts')
     return BootCache.start(init)
   }
@@ -52,7 +40,6 @@ export class BootFiles {
   }
 
   async close(): Promise<void> {
-    this.#closing.abort(new Error('the agent is stopping'))
     const cache = await this.#starting.catch(() => undefined)
     await cache?.close()
   }

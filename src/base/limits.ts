@@ -224,8 +224,6 @@ export const limits = {
   /** A machine whose agent has received so much, or run for so long, has booted: 23 to 26 MB are usual. */
   bootBytesUsual: 64 * MiB,
   bootMsUsual: 120_000,
-  /** And needs the processor for so long at least. */
-  bootBusyMs: 15_000,
   /** A read that nobody could answer for this long is worth a line on the console. */
   starvedMs: 2_000,
   /** So long nothing has come of what is missing, though peers are here: worth a line as well. */

@@ -18,6 +18,8 @@ export interface BootCacheInit {
   /** Where to load what is missing, `http://HOST:PORT`, in this order. */
   readonly sources: readonly string[]
   readonly logger: Logger
+  /** Whoever put them there has just checked what is in the folder: it is not hashed once more. */
+  readonly isChecked?: boolean | undefined
 }
 
 /** What a machine tells the seed of it. */
@@ -31,7 +33,7 @@ const urlsMax = 4
 
 /**
  * What a machine that is up has of the files that others boot, served to them. Each is hashed before it
- * is offered: a file that is not what its name says is never sent.
+ * is offered, unless that was just done: a file that is not what its name says is never sent.
  */
 export class BootCache {
   readonly #init: BootCacheInit
@@ -97,8 +99,10 @@ export class BootCache {
   async #check(name: string): Promise<void> {
     const wanted = hashInName(name)
     if (wanted === undefined) return
-    if ((await hashOfFile(join(this.#init.folder, name))) === wanted) this.#good.set(name, wanted)
-    else this.#init.logger.warn('a file that others boot is damaged and not served', { name })
+    const { folder, isChecked } = this.#init
+    if (isChecked === true || (await hashOfFile(join(folder, name))) === wanted) {
+      this.#good.set(name, wanted)
+    } else this.#init.logger.warn('a file that others boot is damaged and not served', { name })
   }
 
   async #manifest(source: string): Promise<string> {

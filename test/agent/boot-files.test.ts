@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test from 'ava'
 import { BootFiles } from '../../src/agent/boot-files.ts'
@@ -11,20 +11,21 @@ async function initIn(folder: string): Promise<BootCacheInit> {
   return { folder, http, sources: [], logger: createLogger({ name: 'test' }) }
 }
 
-test('where nothing is said of the processor it serves at once', async t => {
-  const files = new BootFiles(await initIn(await temporaryDirectory(t)), undefined)
+test('it serves as soon as it is loaded', async t => {
+  const files = new BootFiles(await initIn(await temporaryDirectory(t)))
   await files.started
   t.regex(files.offer()?.bootUrls[0] ?? '', /^http:\/\/127\.0\.0\.1:\d+$/)
   await files.close()
 })
 
-test('an agent that stops while its machine boots does not wait for that', async t => {
-  const folder = join(await temporaryDirectory(t), 'folder')
-  const files = new BootFiles(await initIn(folder), { ownMs: 0, isContended: true })
-  const started = t.throwsAsync(files.started, { name: 'AbortError' })
-  t.is(files.offer(), undefined)
-  await files.close()
-  await started
-  // Nothing was begun: a cache makes its folder.
-  await t.throwsAsync(readdir(folder), { code: 'ENOENT' })
+test('what was just checked is offered as it is, anything else only if it is what its name says', async t => {
+  const folder = await temporaryDirectory(t)
+  const name = `agent-${'ab'.repeat(32)}.tar.zst`
+  await writeFile(join(folder, name), 'something else')
+  for (const isChecked of [true, false]) {
+    const files = new BootFiles({ ...(await initIn(folder)), isChecked })
+    await files.started
+    t.deepEqual(files.offer()?.bootFiles, isChecked ? [name] : [])
+    await files.close()
+  }
 })
