@@ -72,11 +72,10 @@ export class WriteThread {
   sync(file: number): Promise<void> | undefined {
     if (this.#isSyncing || !this.#hasRoom()) return undefined
     this.#isSyncing = true
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, told } = promised()
     this.#ask(file, sync, error => {
       this.#isSyncing = false
-      if (error === undefined) resolve()
-      else reject(error)
+      told(error)
     })
     this.#await()
     return promise
@@ -85,9 +84,8 @@ export class WriteThread {
   /** As `write`, but waits for room. Undefined, where all of that has to be done elsewhere: it is too large. */
   writeSoon(file: number, offset: number, data: Uint8Array): Promise<void> | undefined {
     if (data.length > slotBytes) return undefined
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const written = (error?: Error): void => (error === undefined ? resolve() : reject(error))
-    if (this.write(file, offset, data, written)) return promise
+    const { promise, told } = promised()
+    if (this.write(file, offset, data, told)) return promise
     return this.#roomAgain().then(() => this.writeSoon(file, offset, data))
   }
 
@@ -215,6 +213,11 @@ export class WriteThread {
 
 /** One for the process: there is one target in it, and its side files. */
 export const writeThread = new WriteThread()
+
+function promised(): { readonly promise: Promise<void>; readonly told: Written } {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  return { promise, told: error => (error === undefined ? resolve() : reject(error)) }
+}
 
 function slotOf(job: number): number {
   return (job >>> 0) % slots

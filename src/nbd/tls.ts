@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
-import { BootswarmError, systemErrorCode } from '../base/index.ts'
+import { BootswarmError, messageOf, systemErrorCode } from '../base/index.ts'
 
 /** Either of the two; the files are named and laid out as nbdkit and libnbd have them. */
 export interface NbdTlsOptions {
@@ -70,7 +70,7 @@ function encrypter(path: string, options: TlsOptions): NbdTls {
     try {
       return createServer(options)
     } catch (error) {
-      throw invalid(path, error instanceof Error ? error.message : String(error), error)
+      throw invalid(path, messageOf(error), error)
     }
   }
   // What cannot work is found before the first client comes.

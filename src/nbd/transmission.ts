@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Logger } from '../base/index.ts'
+import { messageOf, type Logger } from '../base/index.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { ByteQueue } from './byte-queue.ts'
 import type { NbdExport, Terms } from './exports.ts'
@@ -301,7 +301,7 @@ export class Transmission {
     const fields = {
       ...this.#describe(request),
       answered: nameOf(replyErrors, error),
-      reason: cause instanceof Error ? cause.message : String(cause)
+      reason: messageOf(cause)
     }
     if (this.#deviceFailed) logger.debug('nbd request failed', fields)
     else logger.warn('nbd request failed', fields)

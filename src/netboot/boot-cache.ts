@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, rename, rm } from 'node:fs/promises'
-import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { BootswarmError, limits, type Logger } from '../base/index.ts'
+import { BootswarmError, limits, outsideAddresses, type Logger } from '../base/index.ts'
 import { fileError, partialPathOf } from '../image/index.ts'
 import { hashInName, hashOfFile, manifestBytesMax, parseBootFiles } from './boot-folder.ts'
 import type { BootFile } from './boot-folder.ts'
@@ -153,9 +152,8 @@ export class BootCache {
 }
 
 function hostAddresses(bound: string): string[] {
-  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
-  return all
-    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
+  return outsideAddresses()
+    .filter(({ address }) => !address.startsWith('fe80:'))
     .filter(({ family }) => bound === '::' || family === 'IPv4')
     .map(({ address }) => address)
 }

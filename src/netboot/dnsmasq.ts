@@ -1,5 +1,5 @@
 import { isIPv4 } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { outsideAddresses } from '../base/index.ts'
 
 /** A network that this host is in, and its own address there. */
 interface Network {
@@ -49,9 +49,8 @@ pxe-service=tag:ipxe,BC_EFI,"bootswarm",${server}/boot.ipxe
 
 /** The host's own IPv4 addresses that machines elsewhere can reach, each with its network. */
 export function ownNetworks(): Network[] {
-  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
-  return all
-    .filter(({ family, internal }) => family === 'IPv4' && !internal)
+  return outsideAddresses()
+    .filter(({ family }) => family === 'IPv4')
     .map(({ address, netmask }) => ({ address, start: masked(address, netmask) }))
 }
 

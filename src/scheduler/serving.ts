@@ -22,11 +22,9 @@ interface Grant {
   readonly parent: string | undefined
   /** Peers that were sent to this one and have not got the chunk yet. */
   children: number
-  /** `receiving` and `expected` are hopes with a lease; `held` is what the peer said itself. */
-  state: 'receiving' | 'expected' | 'held'
+  /** `queued` has not left here yet. All but `held`, which the peer said itself, are hopes with a lease. */
+  state: 'queued' | 'receiving' | 'expected' | 'held'
   at: number
-  /** Of what the peer gets from us: it has left. */
-  hasLeft: boolean
   /** Peers that this one was sent to in vain. */
   readonly tried: readonly string[]
 }
@@ -105,29 +103,13 @@ export class Serving implements ServePolicy, GivePolicy {
     if (target !== undefined) {
       target.children += 1
       const parent = target.peer
-      this.#add(grants, {
-        peer,
-        parent,
-        children,
-        state: 'expected',
-        at: now,
-        hasLeft: false,
-        tried
-      })
+      this.#add(grants, { peer, parent, children, state: 'expected', at: now, tried })
       return { kind: 'redirect', to: [parent] }
     }
     if (holding !== 'held' && roomHere <= 0) return { kind: 'refuse', reason: 'busy' }
     if (isFirstHand && !this.#mayCopy(grants, now)) return { kind: 'refuse', reason: 'busy' }
     const parent = undefined
-    this.#add(grants, {
-      peer,
-      parent,
-      children,
-      state: 'receiving',
-      at: now,
-      hasLeft: false,
-      tried
-    })
+    this.#add(grants, { peer, parent, children, state: 'queued', at: now, tried })
     for (const copies of this.#firstCopies.values()) copies.given(want.id, peer, now)
     return { kind: holding === 'held' ? 'send' : 'wait' }
   }
@@ -233,15 +215,7 @@ export class Serving implements ServePolicy, GivePolicy {
     const { id } = gift
     const grants = this.#current(id, now)
     const children = this.#remove(grants, peer)?.children ?? 0
-    this.#add(grants, {
-      peer,
-      parent: undefined,
-      children,
-      state: 'receiving',
-      at: now,
-      hasLeft: false,
-      tried: []
-    })
+    this.#add(grants, { peer, parent: undefined, children, state: 'queued', at: now, tried: [] })
     return gift
   }
 
@@ -252,7 +226,7 @@ export class Serving implements ServePolicy, GivePolicy {
     // The lease begins anew: the peer still has to check and keep what it got.
     if (grant === undefined) return
     grant.at = now
-    grant.hasLeft = true
+    if (grant.state === 'queued') grant.state = 'receiving'
   }
 
   dropped(peer: string, id: ChunkId): void {
@@ -287,15 +261,7 @@ export class Serving implements ServePolicy, GivePolicy {
     if (held.length >= (isFirstOfRack ? heldMax : holdersMax)) return
     this.#chunks.set(id, grants)
     const parent = undefined
-    this.#add(grants, {
-      peer,
-      parent,
-      children: 0,
-      state: 'held',
-      at: -Infinity,
-      hasLeft: true,
-      tried: []
-    })
+    this.#add(grants, { peer, parent, children: 0, state: 'held', at: -Infinity, tried: [] })
   }
 
   /** Where a peer is that has come: a label or a subnet, the same for all in one rack. */
@@ -344,8 +310,8 @@ export class Serving implements ServePolicy, GivePolicy {
   }
 }
 
-function leaseOf({ parent, hasLeft }: Grant): number {
-  return parent === undefined && !hasLeft ? lineMs : leaseMs
+function leaseOf({ state }: Grant): number {
+  return state === 'queued' ? lineMs : leaseMs
 }
 
 function isHope(grant: Grant): boolean {
@@ -363,7 +329,7 @@ function chooseTarget(
   grants: readonly Grant[],
   asker: string
 ): Grant | undefined {
-  const order = { held: 0, receiving: 1, expected: 2 } as const
+  const order = { held: 0, queued: 1, receiving: 1, expected: 2 } as const
   const byPeer = new Map(grants.map(grant => [grant.peer, grant]))
   return able
     .map(grant => ({ grant, line: lineOf(grant, byPeer) }))

@@ -2,7 +2,13 @@ import { privateKeyFromRaw } from '@libp2p/crypto/keys'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { BootswarmError, limits, systemErrorCode, type SigningKey } from '../base/index.ts'
+import {
+  BootswarmError,
+  limits,
+  messageOf,
+  systemErrorCode,
+  type SigningKey
+} from '../base/index.ts'
 import { lateNoise } from './late-noise.ts'
 import { quickYamux } from './quick-yamux.ts'
 import { nativeTls } from './tls/encrypter.ts'
@@ -98,7 +104,7 @@ function listenError(cause: unknown, listen: readonly string[]): BootswarmError 
   const known = listenReasons.find(({ sign }) =>
     causes.some(error => systemErrorCode(error) === sign || String(error).includes(sign))
   )
-  const why = known?.why ?? firstLine(cause instanceof Error ? cause.message : String(cause))
+  const why = known?.why ?? firstLine(messageOf(cause))
   const message = `cannot listen on ${listen.join(', ')}: ${why}`
   return new BootswarmError(known?.code ?? 'ERR_ADDRESS_INVALID', message, { cause })
 }

@@ -23,9 +23,7 @@ test('a bare machine boots from the network, goes on after a power cut, keeps it
   lab.note('first stage')
   await begun.shows('bootswarm: the root is /dev/mapper/bootswarm')
   lab.note('the agent shows its disk')
-  await begun.shows('debian login: ', 10 * minuteMs)
-  lab.note('login prompt')
-  await begun.guest.logIn()
+  await lab.logIn(begun)
   const write = 'seq 1 40000 > /root/synced && sync /root/synced && seq 1 40000 > /root/not-synced'
   await begun.guest.runCommand(write, 2 * minuteMs)
   t.false(begun.console.includes('the disk is complete'), 'it streamed to the end before')
@@ -37,9 +35,7 @@ test('a bare machine boots from the network, goes on after a power cut, keeps it
   const disk = await lab.cachedDisk(file)
   const machine = await lab.startMachine({ drive: disk.drive, network: lab.network, mac })
   const { guest } = machine
-  await machine.shows('debian login: ', 10 * minuteMs)
-  lab.note('login prompt')
-  await guest.logIn()
+  await lab.logIn(machine)
   await guest.runCommand('seq 1 40000 | cmp - /root/synced', minuteMs)
   await guest.runCommand('seq 1 40000 > /root/written-while-streaming && sync', minuteMs)
   await machine.shows('the disk is complete and verified', 10 * minuteMs)
@@ -68,9 +64,7 @@ test('a bare machine boots from the network, goes on after a power cut, keeps it
     drive: `file=${file},format=raw`,
     kernel: { file: kernel, initrd, arguments: ownDiskArguments }
   })
-  await again.shows('debian login: ')
-  lab.note('login prompt without a network')
-  await again.guest.logIn()
+  await lab.logIn(again, { as: 'login prompt without a network' })
   for (const path of ['/root/synced', '/root/written-while-streaming']) {
     await again.guest.runCommand(`seq 1 40000 | cmp - ${path}`, minuteMs)
   }

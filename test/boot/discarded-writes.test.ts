@@ -27,9 +27,7 @@ test('a machine whose writes are discarded shows the image at each start, and it
 
   const first = await start(lab.arguments(discard), lab.network)
   await first.shows('what this machine writes goes to memory, ')
-  await first.shows('debian login: ')
-  lab.note('login prompt')
-  await first.guest.logIn()
+  await lab.logIn(first)
   await first.guest.runCommand('seq 1 40000 > /root/written && sync', minuteMs)
   await first.shows('this machine uses its own disk from now on', 15 * minuteMs)
   lab.note('handed over')
@@ -52,9 +50,7 @@ test('a machine whose writes are discarded shows the image at each start, and it
   // From its own disk, without a network: a boot loader tells the kernel nothing of bootswarm.
   const alone = await start(ownDiskArguments)
   await alone.shows('what this machine writes is discarded: /dev/vda stays as it is')
-  await alone.shows('debian login: ')
-  lab.note('login prompt without a network')
-  await alone.guest.logIn()
+  await lab.logIn(alone, { as: 'login prompt without a network' })
   await alone.guest.runCommand('! ls /root/written /root/alone', minuteMs)
   await alone.guest.runCommand('seq 1 40000 > /root/written && sync', minuteMs)
   t.is(await alone.guest.powerOff(2 * minuteMs), 0)
@@ -64,9 +60,7 @@ test('a machine whose writes are discarded shows the image at each start, and it
   const little = lab.arguments({ ...discard, 'bootswarm.overlay': '192M' })
   const second = await start(little, lab.network)
   await second.shows('what this machine writes goes to memory, 192 MiB at most')
-  await second.shows('debian login: ')
-  lab.note('login prompt')
-  await second.guest.logIn()
+  await lab.logIn(second)
   await second.guest.runCommand('! dmsetup table bootswarm-image | grep -q " 43:"', minuteMs)
   await second.guest.runCommand('! ls /root/written /root/alone', minuteMs)
   await second.guest.runCommand(

@@ -18,9 +18,7 @@ test('a machine that still streams reboots and shuts down in order', async t => 
   const drive = `file=${disk},format=raw`
 
   const first = await lab.startMachine({ drive, network: lab.network })
-  await first.shows('debian login: ')
-  lab.note('login prompt')
-  await first.guest.logIn()
+  await lab.logIn(first)
   await first.guest.runCommand('seq 1 40000 > /root/written', minuteMs)
   // QEMU ends where a machine would start again.
   first.guest.type('reboot\n')
@@ -30,9 +28,7 @@ test('a machine that still streams reboots and shuts down in order', async t => 
   t.notRegex(first.console, trouble)
 
   const second = await lab.startMachine({ drive, network: lab.network })
-  await second.shows('debian login: ')
-  lab.note('login prompt')
-  await second.guest.logIn()
+  await lab.logIn(second)
   await second.guest.runCommand('seq 1 40000 | cmp - /root/written', minuteMs)
   // A file system that was not taken down in order is mended when it is mounted.
   await second.guest.runCommand("! dmesg | grep -i 'recovery\\|orphan'", minuteMs)

@@ -35,9 +35,7 @@ test('a machine of 1 GiB that writes more than its memory while it streams compl
     memoryMiB: 1024
   })
   const { guest } = machine
-  await machine.shows('debian login: ')
-  lab.note('login prompt')
-  await guest.logIn()
+  await lab.logIn(machine)
   t.false(machine.console.includes('the disk is complete'), 'it streamed to the end before')
   await guest.runCommand(`(${isMarked})`, minuteMs)
   await guest.runCommand('cp /run/bootswarm/state/agent.pid /root/agent.pid', minuteMs)

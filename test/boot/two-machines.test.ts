@@ -78,9 +78,7 @@ test('with its seed killed a machine goes on from another; with both gone it wai
   await machine.shows('bootswarm: the root is /dev/mapper/bootswarm')
   // Slow enough for the seed to be killed in the middle.
   await machine.slowDown('4mbit')
-  await machine.shows('debian login: ', 15 * minuteMs)
-  lab.note('login prompt')
-  await machine.guest.logIn()
+  await lab.logIn(machine, { timeoutMs: 15 * minuteMs })
   await untilItHasWhatItReads(machine)
   await peer.unplug()
   lab.seed.kill()

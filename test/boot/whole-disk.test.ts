@@ -27,9 +27,7 @@ async function keepsItsDisk(t: ExecutionContext, image: WholeDisk): Promise<void
   const { guest } = machine
   await machine.shows('bootswarm: the root is ')
   t.regex(machine.console, image.root)
-  await machine.shows('debian login: ')
-  lab.note('login prompt')
-  await guest.logIn()
+  await lab.logIn(machine)
   // What fstab names by its UUID is the image's, not the half-streamed disk's.
   await guest.runCommand(
     'findmnt -no SOURCE /boot/efi | grep ^/dev/mapper/bootswarm-part',

@@ -353,16 +353,21 @@ test('what an earlier version left as complete is verified once more', async t =
   t.deepEqual(await reopened(path), { isComplete: true, bad: 0 })
 })
 
+/** A complete device that its machine has written to, with its metadata elsewhere. */
+async function usedDevice(t: ExecutionContext) {
+  const path = await newDevice(t, Math.ceil(image.size / 4096) * 4096)
+  const metadataPath = join(await temporaryDirectory(t), 'metadata')
+  const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
+  await placeAll(disk, image)
+  await disk.finish()
+  await disk.markComplete()
+  await disk.write(8192, noise(4096))
+  return { path, metadataPath, disk }
+}
+
 test.serial('a device whose metadata lies elsewhere is not taken for another one', async t => {
-  const size = Math.ceil(image.size / 4096) * 4096
   const make = async () => {
-    const path = await newDevice(t, size)
-    const metadataPath = join(await temporaryDirectory(t), 'metadata')
-    const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
-    await placeAll(disk, image)
-    await disk.finish()
-    await disk.markComplete()
-    await disk.write(8192, noise(4096))
+    const { path, metadataPath, disk } = await usedDevice(t)
     await disk.close()
     t.deepEqual(await reopened(path, false, { metadataPath }), { isComplete: true, bad: 0 })
     return { path, metadataPath }
@@ -381,13 +386,7 @@ test.serial('a device whose metadata lies elsewhere is not taken for another one
 })
 
 test.serial('a device that was in use when its agent was killed is verified again', async t => {
-  const path = await newDevice(t, Math.ceil(image.size / 4096) * 4096)
-  const metadataPath = join(await temporaryDirectory(t), 'metadata')
-  const disk = await TargetDisk.open(optionsFor(path, image, { metadataPath }))
-  await placeAll(disk, image)
-  await disk.finish()
-  await disk.markComplete()
-  await disk.write(8192, noise(4096))
+  const { path, metadataPath, disk } = await usedDevice(t)
   await disk.flush()
   const killed = `${metadataPath}.killed`
   await copyFile(metadataPath, killed)

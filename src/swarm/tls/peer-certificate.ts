@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromPublicKey } from '@libp2p/peer-id'
-import { BootswarmError } from '../../base/index.ts'
+import { BootswarmError, messageOf } from '../../base/index.ts'
 import { derElements, derObjectId, derTags, type DerElement } from './der.ts'
 import { bytesToSign, keyExtensionId } from './own-certificate.ts'
 
@@ -60,7 +60,7 @@ function parse(raw: Uint8Array): { publicInfo: Uint8Array; signedKey: Uint8Array
     }
     return { publicInfo, signedKey }
   } catch (cause) {
-    throw untrusted(cause instanceof Error ? cause.message : String(cause), cause)
+    throw untrusted(messageOf(cause), cause)
   }
 }
 

@@ -85,6 +85,13 @@ export class Lab {
     this.#t.log(`${((performance.now() - this.#startedAt) / 1000).toFixed(1)} s: ${what}`)
   }
 
+  /** Waits for the login prompt of a machine, notes it, and logs in. */
+  async logIn(machine: Machine, { as = 'login prompt', timeoutMs = 600_000 } = {}): Promise<void> {
+    await machine.shows('debian login: ', timeoutMs)
+    this.note(as)
+    await machine.guest.logIn()
+  }
+
   async makeTicket(...more: string[]): Promise<string> {
     return (await run(program, ['ticket', '--store', this.store, ...more])).trim()
   }
