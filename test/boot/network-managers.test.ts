@@ -27,7 +27,7 @@ const changesAddress = [
 const rules = [
   'table inet lab {',
   'chain input { type filter hook input priority 0; policy drop;',
-  'ct state established,related accept; iif lo accept; }',
+  'ct state established,related accept; iif lo accept; };',
   '}'
 ].join(' ')
 const closesAllDoors = `echo '${rules}' > /root/rules && nft -f /root/rules`
@@ -69,7 +69,7 @@ test('a machine keeps its root while others take over its network card', async t
   await guest.runCommand(readsOn('/usr/share/zoneinfo'), 5 * minuteMs)
   lab.note('another address')
 
-  await guest.runCommand(closesAllDoors, minuteMs)
+  await guest.runCommand(closesAllDoors, 5 * minuteMs)
   await guest.runCommand(readsOn('/usr/share/locale'), 5 * minuteMs)
   lab.note('a firewall')
   t.false(machine.console.includes('the disk is complete'), 'it streamed to the end before')
@@ -79,36 +79,6 @@ test('a machine keeps its root while others take over its network card', async t
   await machine.shows('this machine uses its own disk from now on', 10 * minuteMs)
   lab.note('handed over')
   t.notRegex(machine.console, /I\/O error|EXT4-fs error|Remounting filesystem read-only/)
-  t.is(await guest.powerOff(2 * minuteMs), 0)
-  await t.notThrowsAsync(run('e2fsck', ['-fn', disk]))
-})
-
-test('a machine behind a port of a tagged VLAN gets its root there', async t => {
-  t.timeout(25 * minuteMs)
-  const lab = await Lab.make(t)
-  const { network } = lab
-  // Nobody answers it outside of the VLAN.
-  network.stopDhcp()
-  await network.ip('link add link br0 name br0.5 type vlan id 5')
-  await network.ip('address add 10.78.0.1/24 dev br0.5')
-  await network.ip('link set br0.5 up')
-  const disk = await lab.emptyDisk('machine')
-  const { kernel, initrd } = lab.image
-  const told = lab.arguments({
-    ip: '10.78.0.9::10.78.0.1:255.255.255.0::eth0.5:none',
-    'bootswarm.vlan': '5:eth0'
-  })
-  const machine = await lab.startMachine({
-    drive: `file=${disk},format=raw`,
-    kernel: { file: kernel, initrd, arguments: `${told} net.ifnames=0` },
-    network
-  })
-  await lab.logIn(machine)
-  const { guest } = machine
-  await guest.runCommand(readsOn('/usr/share/doc'), 5 * minuteMs)
-  await guest.runCommand('ip -4 -o address show eth0.5 | grep 10.78.0.9', minuteMs)
-  await machine.shows('this machine uses its own disk from now on', 10 * minuteMs)
-  lab.note('handed over')
   t.is(await guest.powerOff(2 * minuteMs), 0)
   await t.notThrowsAsync(run('e2fsck', ['-fn', disk]))
 })
