@@ -32,7 +32,7 @@ export class Guest {
 
   async logIn(): Promise<void> {
     this.#qemu.type('root\n')
-    await this.waitForText('root@debian:~# ', 60_000)
+    await this.waitForText('root@debian:~# ', 180_000)
   }
 
   /** Types text as it is; nobody waits for what comes of it. */
