@@ -12,7 +12,7 @@ const sync = -1
 
 /** What both sides see. Job n has the n-th place in each, modulo their length. */
 export interface WriteRing {
-  /** How many jobs were asked for, and how many are done; 32 bits, going round. */
+  /** How many jobs were asked for, how many are done, and up to which one somebody waits; 32 bits, going round. */
   readonly counts: Int32Array<SharedArrayBuffer>
   readonly files: Int32Array<SharedArrayBuffer>
   readonly offsets: Float64Array<SharedArrayBuffer>
@@ -38,8 +38,6 @@ export class WriteThread {
   readonly #told: (Written | undefined)[] = []
   #asked = 0
   #settled = 0
-  /** Jobs up to this one are waited for. */
-  #awaited = 0
   #isWaiting = false
   #isSyncing = false
 
@@ -148,7 +146,7 @@ export class WriteThread {
 
   /** All that was asked for so far is settled as soon as it is done. */
   #await(): void {
-    this.#awaited = this.#asked
+    Atomics.store(this.#ring.counts, 2, this.#asked)
     if (this.#isWaiting) return
     this.#isWaiting = true
     this.#worker?.ref()
@@ -159,7 +157,7 @@ export class WriteThread {
     const { counts } = this.#ring
     for (;;) {
       const done = this.#settle()
-      if (((this.#awaited - this.#settled) | 0) <= 0) {
+      if (((Atomics.load(counts, 2) - this.#settled) | 0) <= 0) {
         this.#isWaiting = false
         this.#worker?.unref()
         return
@@ -233,7 +231,7 @@ function newRing(): WriteRing {
   const integers = (length: number): Int32Array<SharedArrayBuffer> =>
     new Int32Array(new SharedArrayBuffer(4 * length))
   return {
-    counts: integers(2),
+    counts: integers(3),
     files: integers(slots),
     offsets: new Float64Array(new SharedArrayBuffer(8 * slots)),
     lengths: integers(slots),
