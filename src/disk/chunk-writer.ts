@@ -58,6 +58,22 @@ export class ChunkWriter {
   }
 
   /**
+   * As `write` of whole blocks of one chunk that hold nothing of the image, where nothing has to be waited for;
+   * takes a copy. False, and nothing is done, if something has.
+   */
+  writeNow(part: ChunkPart, data: Uint8Array): boolean {
+    const { states, locks, recorder } = this.#parts
+    const { map, image } = states
+    const { block, count } = blocksOf(part)
+    if (edgesOf(part, image.size).length > 0 || !locks.isFree(part.position)) return false
+    if (map.any(block, count, masks.pristine)) return false
+    const untouched = (map.chunkStates(part.position) & masks.written) === 0
+    if (!recorder.writeNow(part, data)) return false
+    this.#written(part.position, untouched)
+    return true
+  }
+
+  /**
    * A verified pristine chunk has arrived. False if nothing of it was needed. While the target's file
    * system is full it waits for room, and is read from memory meanwhile; ERR_DISK_FULL if so many wait
    * that it is dropped, and is needed as before.
@@ -93,7 +109,7 @@ export class ChunkWriter {
     demand.wake(position, true)
     const written = (states.map.chunkStates(position) & masks.written) !== 0
     const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
-    if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
+    if (keep) await this.#bringAside(position, plain, frame)
     states.refresh(position)
     return true
   }
@@ -120,7 +136,7 @@ export class ChunkWriter {
   }
 
   async #writeLocked(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
-    const { states, recorder, demand } = this.#parts
+    const { states, recorder } = this.#parts
     const { map } = states
     const { position } = part
     const blocks = blocksOf(part)
@@ -142,6 +158,11 @@ export class ChunkWriter {
       if (missing) states.spoil()
       throw error
     }
+    this.#written(position, untouched)
+  }
+
+  #written(position: number, untouched: boolean): void {
+    const { states, demand } = this.#parts
     states.refresh(position)
     demand.wake(position, false)
     if (untouched && states.needs(position)) this.#wantAside(position)
@@ -196,17 +217,19 @@ export class ChunkWriter {
 
   /** The chunk's bytes are in memory when it resolves; its frame comes into the area behind that. */
   async #takeAside(position: number): Promise<void> {
-    const { states, target, encodeFrame } = this.#parts
+    const { states, target } = this.#parts
     if (states.aside.full) return this.#giveUp(position)
     const length = states.lengthOf(position)
     const plain = await target.read(position * states.image.chunkSize, length)
+    await this.#bringAside(position, plain, undefined)
+  }
+
+  async #bringAside(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<void> {
+    const { states } = this.#parts
+    const encodeFrame = frame === undefined ? this.#parts.encodeFrame : () => Promise.resolve(frame)
     await states.aside.crowded
     const onRefused = (): void => this.#giveUp(position)
     states.aside.bring(position, { plain, encodeFrame, onRefused })
-  }
-
-  async #putAside(position: number, frame: Frame): Promise<void> {
-    if (!(await this.#parts.states.aside.put(position, frame))) this.#giveUp(position)
   }
 
   #wantAside(position: number): void {
