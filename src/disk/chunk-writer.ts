@@ -109,7 +109,7 @@ export class ChunkWriter {
     demand.wake(position, true)
     const written = (states.map.chunkStates(position) & masks.written) !== 0
     const keep = written && !states.aside.has(position) && !states.givenUp.has(position)
-    if (keep) await this.#bringAside(position, plain, frame)
+    if (keep) await this.#putAside(position, frame ?? (await this.#parts.encodeFrame(plain)))
     states.refresh(position)
     return true
   }
@@ -217,19 +217,17 @@ export class ChunkWriter {
 
   /** The chunk's bytes are in memory when it resolves; its frame comes into the area behind that. */
   async #takeAside(position: number): Promise<void> {
-    const { states, target } = this.#parts
+    const { states, target, encodeFrame } = this.#parts
     if (states.aside.full) return this.#giveUp(position)
     const length = states.lengthOf(position)
     const plain = await target.read(position * states.image.chunkSize, length)
-    await this.#bringAside(position, plain, undefined)
-  }
-
-  async #bringAside(position: number, plain: Uint8Array, frame: Frame | undefined): Promise<void> {
-    const { states } = this.#parts
-    const encodeFrame = frame === undefined ? this.#parts.encodeFrame : () => Promise.resolve(frame)
     await states.aside.crowded
     const onRefused = (): void => this.#giveUp(position)
     states.aside.bring(position, { plain, encodeFrame, onRefused })
+  }
+
+  async #putAside(position: number, frame: Frame): Promise<void> {
+    if (!(await this.#parts.states.aside.put(position, frame))) this.#giveUp(position)
   }
 
   #wantAside(position: number): void {
