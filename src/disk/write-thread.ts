@@ -7,6 +7,8 @@ import { sharedAligned } from './aligned-memory.ts'
 const slots = 64
 /** A larger write costs more to copy than a thread costs to wake. */
 const slotBytes = 16 * 1024
+/** The thread begins with so many jobs before the turn in which they are asked for is over. */
+const wokenAfter = 8
 /** In place of a length: not a write, the file is to be synced. */
 const sync = -1
 
@@ -38,6 +40,8 @@ export class WriteThread {
   readonly #told: (Written | undefined)[] = []
   #asked = 0
   #settled = 0
+  /** Jobs of this turn of the event loop; the thread is woken at its end, or for so many, once. */
+  #unwoken = 0
   #isWaiting = false
   #isSyncing = false
 
@@ -137,11 +141,17 @@ export class WriteThread {
     files[slot] = file
     lengths[slot] = length
     this.#told[slot] = told
-    const before = this.#asked
-    this.#asked = (before + 1) | 0
+    this.#asked = (this.#asked + 1) | 0
     Atomics.store(counts, 0, this.#asked)
     // While it has something to do it is awake, and looks whether there is more when it is done with it.
-    if (Atomics.load(counts, 1) === before) Atomics.notify(counts, 0)
+    this.#unwoken++
+    if (this.#unwoken === 1) process.nextTick(this.#wake)
+    else if (this.#unwoken === wokenAfter) Atomics.notify(counts, 0)
+  }
+
+  readonly #wake = (): void => {
+    this.#unwoken = 0
+    Atomics.notify(this.#ring.counts, 0)
   }
 
   /** All that was asked for so far is settled as soon as it is done. */
