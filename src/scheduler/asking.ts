@@ -104,6 +104,11 @@ export class Asking {
     return this.#downlink.bytesPerMs
   }
 
+  /** How long our line takes for one frame. */
+  get frameMs(): number {
+    return this.#downlink.frameMs
+  }
+
   count(requestClass: RequestClass): number {
     return this.#requests.count(requestClass)
   }
