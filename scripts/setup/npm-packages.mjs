@@ -16,6 +16,26 @@ export function installNpmPackages(root) {
   if (!wasFilledByNpm(root)) step('installing npm packages', () => runNpmCi(root))
   checkRuntime(root)
   writeFileSync(stampPath(root), lockHash(root))
+  compileAgent(root)
+}
+
+/**
+ * An agent whose ticket is none ends as soon as all its code is loaded, and leaves what V8 made of it for all
+ * later ones (bin/bootswarm): whoever compiles it himself starts in twice the time, and takes 10 MB more.
+ */
+function compileAgent(root) {
+  const words = [
+    'agent',
+    '--ticket',
+    'none',
+    '--image',
+    'none',
+    '--disk',
+    'none',
+    '--nbd',
+    'unix:none'
+  ]
+  spawnSync(join(root, 'bin', 'bootswarm'), words, { stdio: 'ignore', timeout: 60_000 })
 }
 
 const stampPath = root => join(root, 'node_modules', '.bootswarm-setup')

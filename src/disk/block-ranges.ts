@@ -40,3 +40,15 @@ export function wholeBlocks(
   ].filter(edge => edge.length > 0)
   return { inner: { offset: first, length: last - first }, edges }
 }
+
+/** In order, adjacent ones as one. */
+export function joined(runs: readonly BlockRun[]): BlockRun[] {
+  const result: BlockRun[] = []
+  for (const run of [...runs].sort((a, b) => a.block - b.block)) {
+    const last = result.at(-1)
+    if (last !== undefined && last.block + last.count === run.block) {
+      result[result.length - 1] = { block: last.block, count: last.count + run.count }
+    } else result.push(run)
+  }
+  return result
+}

@@ -26,6 +26,11 @@ export class ChunkLocks {
     }
   }
 
+  /** Nobody holds it, so that what is done at once, and waits for nothing, needs no lock. */
+  isFree(position: number): boolean {
+    return !this.#locks.has(position)
+  }
+
   #acquire(position: number, exclusive: boolean): Promise<void> | undefined {
     const lock = this.#locks.get(position)
     if (lock === undefined) {

@@ -1,6 +1,6 @@
 import { limits, type ByteRange } from '../base/index.ts'
 import type { Logger } from '../base/index.ts'
-import { blocksOf } from './block-ranges.ts'
+import { blocksOf, joined } from './block-ranges.ts'
 import type { ChunkStates } from './chunk-states.ts'
 import { FreshBlocks } from './fresh-blocks.ts'
 import type { Snapshot } from './format.ts'
@@ -312,16 +312,4 @@ function hide(map: Uint8Array, { block, count }: BlockRun): void {
   for (let index = block; index < block + count; index++) {
     map[index >> 2] = (map[index >> 2] ?? 0) & ~(3 << (6 - 2 * (index & 3)))
   }
-}
-
-/** In order, adjacent ones as one. */
-function joined(runs: readonly BlockRun[]): BlockRun[] {
-  const result: BlockRun[] = []
-  for (const run of [...runs].sort((a, b) => a.block - b.block)) {
-    const last = result.at(-1)
-    if (last !== undefined && last.block + last.count === run.block) {
-      result[result.length - 1] = { block: last.block, count: last.count + run.count }
-    } else result.push(run)
-  }
-  return result
 }

@@ -1,8 +1,7 @@
 import type { BackgroundPace } from './background-pace.ts'
-import { bytesOf } from './block-ranges.ts'
+import { bytesOf, joined } from './block-ranges.ts'
 import type { ChunkLocks } from './chunk-locks.ts'
 import type { ChunkStates } from './chunk-states.ts'
-import type { JournalRecord } from './journal-format.ts'
 import type { Metadata } from './metadata.ts'
 import { blockStates, masks } from './presence-map.ts'
 import type { BlockRun } from './presence-map.ts'
@@ -65,16 +64,20 @@ async function zeroBatch(
     if (target.dirty) await target.sync()
   }
   signal?.throwIfAborted()
-  const records: JournalRecord[] = []
-  for (const position of positions) {
-    await locks.run(position, 'exclusive', async () => {
-      // A write that failed since may have left anything in a block that is still missing.
-      if (states.spoilCount !== spoilCount) return
-      for (const run of missingIn(position)) {
-        map.mark(run.block, run.count, masks.missing, blockStates.pristine)
-        records.push({ kind: 'pristine', ...run })
-      }
-    })
+  const zeroed: BlockRun[] = []
+  const markZeroed = (position: number): void => {
+    // A write that failed since may have left anything in a block that is still missing.
+    if (states.spoilCount !== spoilCount) return
+    for (const run of missingIn(position)) {
+      map.mark(run.block, run.count, masks.missing, blockStates.pristine)
+      zeroed.push(run)
+    }
   }
-  if (records.length > 0) await metadata.append(records)
+  for (const position of positions) {
+    // Nobody has most of them: promises for all of a batch at once took 30 MB.
+    if (locks.isFree(position)) markZeroed(position)
+    else await locks.run(position, 'exclusive', () => Promise.resolve(markZeroed(position)))
+  }
+  if (zeroed.length === 0) return
+  await metadata.append(joined(zeroed).map(run => ({ kind: 'pristine', ...run })))
 }

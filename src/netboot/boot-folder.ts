@@ -148,9 +148,9 @@ export async function readBootInput(path: string, kind: InputKind): Promise<Buff
   })
   try {
     const { size } = await handle.stat()
-    if (size > limits.netbootFileBytesMax) throw invalid(path, `has ${size} bytes, too many`)
+    if (size > limits.netbootFileBytesMax) throw unfit(path, kind, `has ${size} bytes, too many`)
     const bytes = await handle.readFile()
-    if (!looksLike[kind](bytes)) throw invalid(path, `is no ${kind}`)
+    if (!looksLike[kind](bytes)) throw unfit(path, kind, `is no ${kind}`)
     return bytes
   } catch (error) {
     throw fileError(error, path)
@@ -216,6 +216,19 @@ function fileOf(value: unknown, prefix: string): BootFile | undefined {
   const isNamed = name.startsWith(prefix) && hashInName(name) === sha256
   const isSized = typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes > 0
   return isNamed && isSized ? { name, sha256, bytes } : undefined
+}
+
+const optionFor: Readonly<Record<InputKind, string>> = {
+  'Linux kernel': '--kernel',
+  initramfs: '--initrd',
+  'agent archive': '--archive'
+}
+
+function unfit(path: string, kind: InputKind, why: string): BootswarmError {
+  return new BootswarmError(
+    'ERR_NETBOOT_INVALID',
+    `${path} ${why}; name another with ${optionFor[kind]}`
+  )
 }
 
 function invalid(path: string, why: string): BootswarmError {

@@ -92,14 +92,18 @@ test('a manifest is not believed', async t => {
   await t.throwsAsync(readBootFiles(folder), { code: 'ERR_FORMAT_VERSION' })
 })
 
-test('what is no kernel or initramfs is refused by name', async t => {
+test('what is no kernel or initramfs is refused by name, with the option that named it', async t => {
   const folder = await temporaryDirectory(t)
   const path = join(folder, 'file')
   await writeFile(path, 'something else')
-  for (const kind of ['Linux kernel', 'initramfs', 'agent archive'] as const) {
+  for (const [kind, option] of [
+    ['Linux kernel', '--kernel'],
+    ['initramfs', '--initrd'],
+    ['agent archive', '--archive']
+  ] as const) {
     await t.throwsAsync(readBootInput(path, kind), {
       code: 'ERR_NETBOOT_INVALID',
-      message: new RegExp(kind)
+      message: `${path} is no ${kind}; name another with ${option}`
     })
   }
   await writeFile(path, await promisify(gzip)(cpioOf([])))

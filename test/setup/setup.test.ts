@@ -99,6 +99,16 @@ test('packages are installed once, and a second set-up does and says nothing', a
   t.is(npmCalls(await calls()), 1)
 })
 
+test('the code of an agent is compiled once the packages are there, and not with each set-up', async t => {
+  const { tools, root, setup, calls, writeTool } = await checkout(t)
+  await writeTool('bootswarm', 'exit 1')
+  await symlink(tools, join(root, 'bin'))
+  t.is((await setup()).code, 0)
+  t.is((await setup()).code, 0)
+  const agents = (await calls()).filter(call => call.startsWith('bootswarm agent --ticket none '))
+  t.is(agents.length, 1)
+})
+
 test('packages are installed again after the lock file changed', async t => {
   const { root, setup, calls } = await checkout(t)
   await setup()
