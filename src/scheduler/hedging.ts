@@ -17,7 +17,7 @@ const usualTimes = 2
 /**
  * In a chain it is for the one before us to ask somebody else, since all behind it gain by that. But one that
  * answers slowly stands in the way of all behind it: when our line could have brought so many frames, somebody
- * else who has it is asked. Simulated, boots of healthy machines wait for less; behind one that answers 20 times
+ * else who has it is asked. Simulated, healthy machines seldom wait for so long; behind one that answers 20 times
  * slower they waited for up to 4 s at 40 Mbit/s.
  */
 const chainFrames = 24
