@@ -36,6 +36,7 @@ keep_network() {
   drop_in NetworkManager.service 'KillSignal=SIGKILL'
   drop_in networking.service 'ExecStop='
   keep_address "$1"
+  hand_cards_over "$1"
 }
 
 # To a DHCP server systemd-networkd is another client than the network card's ROM was, and gets another address: every
@@ -48,6 +49,45 @@ keep_address() {
     printf '[Network]\nKeepConfiguration=yes\n[DHCPv4]\nClientIdentifier=mac\n' \
       >"/run/systemd/network/${file##*/}.d/bootswarm.conf"
   done
+}
+
+# NetworkManager leaves a card alone that has an address already: nobody would renew the lease, nor ask for name servers. It is told
+# what it tells itself when it starts again, which connection the card has: then it asks DHCP, and the address stays meanwhile.
+hand_cards_over() {
+  [ -x "$1/usr/sbin/NetworkManager" ] || return 0
+  for conf in /run/net-*.conf; do
+    grep -q "^PROTO='\{0,1\}dhcp" "$conf" 2>/dev/null || continue
+    card=$(sed -n "s/^DEVICE='\{0,1\}\([^']*\)'\{0,1\}$/\1/p" "$conf")
+    [ -e "/sys/class/net/$card/device" ] || continue
+    connection=$(connection_of_root "$1" "$card")
+    if [ -z "$connection" ]; then
+      connection=$(cat /proc/sys/kernel/random/uuid)
+      write_connection "$connection" "$card"
+    fi
+    mkdir -p /run/NetworkManager/devices
+    printf '[device]\nmanaged=true\nconnection-uuid=%s\n' "$connection" \
+      >"/run/NetworkManager/devices/$(cat "/sys/class/net/$card/ifindex")"
+  done
+}
+
+# What the image has for every card, or for this one.
+connection_of_root() {
+  for file in "$1"/etc/NetworkManager/system-connections/*; do
+    grep -q -E '^type=(ethernet|802-3-ethernet)$' "$file" 2>/dev/null || continue
+    ! grep -q '^interface-name=' "$file" || grep -q -x "interface-name=$2" "$file" || continue
+    sed -n 's/^uuid=//p' "$file" | head -n 1
+    return
+  done
+}
+
+write_connection() {
+  mkdir -p /run/NetworkManager/system-connections
+  file=/run/NetworkManager/system-connections/bootswarm-$2.nmconnection
+  (
+    umask 077
+    printf '[connection]\nid=%s\nuuid=%s\ntype=ethernet\ninterface-name=%s\n' "$2" "$1" "$2" >"$file"
+    printf '[ipv4]\nmethod=auto\ndhcp-client-id=mac\n[ipv6]\nmethod=auto\n' >>"$file"
+  )
 }
 
 # systemd would try to unmount it before anything else has ended, and say that it failed.

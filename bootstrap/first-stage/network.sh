@@ -15,7 +15,10 @@ bring_up_network() {
   was_up=$?
   kill "$network_job" 2>/dev/null
   wait "$network_job" 2>/dev/null
-  [ "$was_up" = 0 ] && return
+  [ "$was_up" = 0 ] || no_network
+}
+
+no_network() {
   cards=$(cards_found)
   if [ -z "$cards" ]; then
     fail 'there is no network card that this kernel has a driver for' \

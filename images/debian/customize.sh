@@ -17,7 +17,7 @@ if [ -n "${ESP_ID:-}" ]; then
   mkdir "$root/boot/efi"
   echo "UUID=$ESP_ID /boot/efi vfat umask=0077,nofail 0 2" >>"$root/etc/fstab"
 fi
-chroot "$root" systemctl --quiet enable ssh-host-key.service systemd-networkd.service
+chroot "$root" systemctl --quiet enable ssh-host-key.service "${NETWORK:-systemd-networkd}.service"
 
 # Root has no password and cannot log in. Whoever sets the kernel's command line owns the machine anyway, so that is
 # where a log-in on the console can be asked for: see README.md.
@@ -35,7 +35,9 @@ rm -f "$root/var/lib/dbus/machine-id" "$root/var/lib/systemd/random-seed" "$root
 rm -f "$root/var/cache/ldconfig/aux-cache" "$root"/var/cache/debconf/*-old
 find "$root/var/log" "$root/var/lib/apt/lists" "$root/var/cache/apt" ! -type d -delete
 
-# The image is made without extended attributes, and a program that needs a capability would silently lack it.
+# The image is made without extended attributes, and a program that needs a capability would silently lack it. The recipe
+# names those that root alone uses.
+for program in ${FOR_ROOT_ALONE:-}; do chroot "$root" setcap -r "$program"; done
 capabilities=$(chroot "$root" getcap -r /usr)
 if [ -n "$capabilities" ]; then
   echo "customize.sh: the image cannot hold file capabilities: $capabilities" >&2

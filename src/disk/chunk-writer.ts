@@ -58,6 +58,22 @@ export class ChunkWriter {
   }
 
   /**
+   * As `write` of whole blocks of one chunk that hold nothing of the image, where nothing has to be waited for;
+   * takes a copy. False, and nothing is done, if something has.
+   */
+  writeNow(part: ChunkPart, data: Uint8Array): boolean {
+    const { states, locks, recorder } = this.#parts
+    const { map, image } = states
+    const { block, count } = blocksOf(part)
+    if (edgesOf(part, image.size).length > 0 || !locks.isFree(part.position)) return false
+    if (map.any(block, count, masks.pristine)) return false
+    const untouched = (map.chunkStates(part.position) & masks.written) === 0
+    if (!recorder.writeNow(part, data)) return false
+    this.#written(part.position, untouched)
+    return true
+  }
+
+  /**
    * A verified pristine chunk has arrived. False if nothing of it was needed. While the target's file
    * system is full it waits for room, and is read from memory meanwhile; ERR_DISK_FULL if so many wait
    * that it is dropped, and is needed as before.
@@ -120,7 +136,7 @@ export class ChunkWriter {
   }
 
   async #writeLocked(part: ChunkPart, data: Uint8Array | undefined): Promise<void> {
-    const { states, recorder, demand } = this.#parts
+    const { states, recorder } = this.#parts
     const { map } = states
     const { position } = part
     const blocks = blocksOf(part)
@@ -142,6 +158,11 @@ export class ChunkWriter {
       if (missing) states.spoil()
       throw error
     }
+    this.#written(position, untouched)
+  }
+
+  #written(position: number, untouched: boolean): void {
+    const { states, demand } = this.#parts
     states.refresh(position)
     demand.wake(position, false)
     if (untouched && states.needs(position)) this.#wantAside(position)

@@ -67,6 +67,19 @@ export class FreshBlocks {
     }
   }
 
+  /** As `write` of whole blocks, where nothing has to be waited for; false, and nothing is done, if something has. */
+  writeNow(range: ByteRange, data: Uint8Array): boolean {
+    const { block, count } = blocksOf(range)
+    if (this.#capturing !== undefined || this.#isBeingWritten(block, count)) return false
+    if (this.#target.writeNow?.(range.offset, data) !== true) return false
+    this.#map.mark(block, count, masks.missing, blockStates.fresh)
+    for (let index = block; index < block + count; index++) {
+      if (this.#map.stateOf(index) !== blockStates.fresh) continue
+      this.#sums.set(index, this.#sumOf(index, range, data))
+    }
+    return true
+  }
+
   /** Makes pristine blocks fresh, in the turn in which `write` begins: their data is about to change. */
   claim({ block, count }: BlockRun): void {
     this.#map.mark(block, count, masks.pristine, blockStates.fresh)
@@ -121,6 +134,14 @@ export class FreshBlocks {
   async #readSum(block: number): Promise<number> {
     const { offset, length } = bytesOf({ block, count: 1 }, this.#size)
     return blockChecksum(await this.#target.read(offset, length))
+  }
+
+  #isBeingWritten(block: number, count: number): boolean {
+    if (this.#writers.size === 0) return false
+    for (let index = block; index < block + count; index++) {
+      if (this.#writers.has(index)) return true
+    }
+    return false
   }
 
   #enter(block: number): void {

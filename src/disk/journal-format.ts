@@ -49,7 +49,8 @@ export class RecordPacker {
   add(record: JournalRecord): void {
     if (this.#open === undefined || this.#used + recordBytes[record.kind] > pageBodyBytes) {
       this.finish()
-      this.#open = Buffer.alloc(pageBodyBytes)
+      // Of what it held before nothing is given on.
+      this.#open = Buffer.allocUnsafe(pageBodyBytes)
     }
     this.#used = writeRecord(this.#open, this.#used, record)
   }

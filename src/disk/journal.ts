@@ -28,6 +28,8 @@ export interface JournalOptions {
 export class Journal {
   readonly #options: JournalOptions
   readonly #pagesPerHalf: number
+  /** One at a time is written; a new one for each flush is what the garbage collector would mostly have to do. */
+  readonly #page = Buffer.alloc(pageBytes)
   #epoch: number
   #nextPage = 0
   #open: Batch | undefined
@@ -115,7 +117,7 @@ export class Journal {
 
   async #writePages(bodies: readonly Buffer[]): Promise<void> {
     const { storage, regions, instance } = this.#options
-    const pages = Buffer.alloc(bodies.length * pageBytes)
+    const pages = bodies.length === 1 ? this.#page.fill(0) : Buffer.alloc(bodies.length * pageBytes)
     for (const [index, body] of bodies.entries()) {
       const page = pages.subarray(index * pageBytes, (index + 1) * pageBytes)
       const place = { instance, epoch: this.#epoch, index: this.#nextPage + index }

@@ -32,11 +32,13 @@ export class MachineWrites {
     return wait === undefined ? this.#writeFree(range, data) : this.#writeLater(wait, range, data)
   }
 
-  /** Only what is the machine's own already and may change at any time. */
+  /** Only what is the machine's own already and may change at any time, or holds nothing of the image yet. */
   writeNow(range: ByteRange, data: Uint8Array): boolean {
     const { recorder, target, io } = this.#parts
-    if (target.writeNow === undefined || !recorder.isSettled(blocksOf(range))) return false
-    if (!target.writeNow(range.offset, data)) return false
+    const isTaken = recorder.isSettled(blocksOf(range))
+      ? target.writeNow?.(range.offset, data)
+      : this.#writeFirst(range, data)
+    if (isTaken !== true) return false
     io.touched()
     this.done()
     return true
@@ -50,6 +52,14 @@ export class MachineWrites {
   /** What is done is on stable storage, and recorded, when it resolves. */
   flush(): Promise<void> {
     return this.#flushes.flush()
+  }
+
+  #writeFirst(range: ByteRange, data: Uint8Array): boolean {
+    const { states, writer } = this.#parts
+    const { chunkSize } = states.image
+    const position = Math.floor(range.offset / chunkSize)
+    if (range.offset + range.length > (position + 1) * chunkSize) return false
+    return writer.writeNow({ position, ...range }, data)
   }
 
   async #writeLater(wait: Promise<void>, range: ByteRange, data: Uint8Array): Promise<void> {

@@ -100,8 +100,22 @@ export class Recorder {
     return target.zero(range.offset, range.length)
   }
 
+  /**
+   * As `write` of whole blocks that hold nothing of the image, where neither it nor `whenFree` has to be waited
+   * for; false, and nothing is done, if one has.
+   */
+  writeNow(range: ByteRange, data: Uint8Array): boolean {
+    if (this.#anyMayBeDropped(blocksOf(range)) || !this.#fresh.writeNow(range, data)) return false
+    this.#wroteFresh()
+    return true
+  }
+
   async #writeFresh(range: ByteRange, data: Uint8Array | undefined): Promise<void> {
     await this.#fresh.write(range, data)
+    this.#wroteFresh()
+  }
+
+  #wroteFresh(): void {
     this.#schedule()
     // What is fresh is kept in memory, a checksum a block.
     if (this.#fresh.count > limits.unrecordedBlocksMax) this.#flushBehind()

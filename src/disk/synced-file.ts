@@ -5,8 +5,12 @@ import { writeThread } from './write-thread.ts'
 
 const datasync = promisify(fs.fdatasync)
 
-/** Where syncs take longer they are left to libuv's threads: the writing thread does nothing else meanwhile. */
+/**
+ * Where so many syncs in a row take longer they are left to libuv's threads: the writing thread does nothing else
+ * meanwhile. A quick disk has slow ones now and then, behind which the next is as quick as ever.
+ */
 const quickMs = 1
+const slowMin = 4
 
 interface Sync {
   readonly landed: number
@@ -22,8 +26,8 @@ export class SyncedFile {
   #covered = 0
   #running: Sync | undefined
   #failure: BootswarmError | undefined
-  /** How long the last sync took. */
-  #tookMs = 0
+  /** Syncs in a row that took long. */
+  #slow = 0
 
   constructor(fd: number, path: string) {
     this.#fd = fd
@@ -92,12 +96,12 @@ export class SyncedFile {
     } catch (error) {
       this.#failure ??= diskError(this.#path, 'flush', error)
     }
-    this.#tookMs = performance.now() - start
+    this.#slow = performance.now() - start < quickMs ? 0 : this.#slow + 1
     if (this.#failure !== undefined) throw this.#failure
   }
 
   async #datasync(): Promise<void> {
-    if (this.#tookMs < quickMs) {
+    if (this.#slow < slowMin) {
       const synced = writeThread.sync(this.#fd)
       if (synced !== undefined) return synced
     }

@@ -7,12 +7,14 @@ import { sharedAligned } from './aligned-memory.ts'
 const slots = 64
 /** A larger write costs more to copy than a thread costs to wake. */
 const slotBytes = 16 * 1024
+/** The thread begins with so many jobs before the turn in which they are asked for is over. */
+const wokenAfter = 8
 /** In place of a length: not a write, the file is to be synced. */
 const sync = -1
 
 /** What both sides see. Job n has the n-th place in each, modulo their length. */
 export interface WriteRing {
-  /** How many jobs were asked for, and how many are done; 32 bits, going round. */
+  /** How many jobs were asked for, how many are done, and up to which one somebody waits; 32 bits, going round. */
   readonly counts: Int32Array<SharedArrayBuffer>
   readonly files: Int32Array<SharedArrayBuffer>
   readonly offsets: Float64Array<SharedArrayBuffer>
@@ -38,8 +40,8 @@ export class WriteThread {
   readonly #told: (Written | undefined)[] = []
   #asked = 0
   #settled = 0
-  /** Jobs up to this one are waited for. */
-  #awaited = 0
+  /** Jobs of this turn of the event loop; the thread is woken at its end, or for so many, once. */
+  #unwoken = 0
   #isWaiting = false
   #isSyncing = false
 
@@ -139,16 +141,22 @@ export class WriteThread {
     files[slot] = file
     lengths[slot] = length
     this.#told[slot] = told
-    const before = this.#asked
-    this.#asked = (before + 1) | 0
+    this.#asked = (this.#asked + 1) | 0
     Atomics.store(counts, 0, this.#asked)
     // While it has something to do it is awake, and looks whether there is more when it is done with it.
-    if (Atomics.load(counts, 1) === before) Atomics.notify(counts, 0)
+    this.#unwoken++
+    if (this.#unwoken === 1) process.nextTick(this.#wake)
+    else if (this.#unwoken === wokenAfter) Atomics.notify(counts, 0)
+  }
+
+  readonly #wake = (): void => {
+    this.#unwoken = 0
+    Atomics.notify(this.#ring.counts, 0)
   }
 
   /** All that was asked for so far is settled as soon as it is done. */
   #await(): void {
-    this.#awaited = this.#asked
+    Atomics.store(this.#ring.counts, 2, this.#asked)
     if (this.#isWaiting) return
     this.#isWaiting = true
     this.#worker?.ref()
@@ -159,7 +167,7 @@ export class WriteThread {
     const { counts } = this.#ring
     for (;;) {
       const done = this.#settle()
-      if (((this.#awaited - this.#settled) | 0) <= 0) {
+      if (((Atomics.load(counts, 2) - this.#settled) | 0) <= 0) {
         this.#isWaiting = false
         this.#worker?.unref()
         return
@@ -233,7 +241,7 @@ function newRing(): WriteRing {
   const integers = (length: number): Int32Array<SharedArrayBuffer> =>
     new Int32Array(new SharedArrayBuffer(4 * length))
   return {
-    counts: integers(2),
+    counts: integers(3),
     files: integers(slots),
     offsets: new Float64Array(new SharedArrayBuffer(8 * slots)),
     lengths: integers(slots),

@@ -41,7 +41,6 @@ function write(file, data, offset) {
 
 for (let done = Number(workerData.done); ;) {
   if (Atomics.load(counts, 0) === done) {
-    Atomics.notify(counts, 1)
     Atomics.wait(counts, 0, done)
     continue
   }
@@ -49,5 +48,6 @@ for (let done = Number(workerData.done); ;) {
   failures[slot] = carryOut(slot)
   done = (done + 1) | 0
   Atomics.store(counts, 1, done)
-  if (done % toldEvery === 0) Atomics.notify(counts, 1)
+  const awaited = (Atomics.load(counts, 2) - done) | 0
+  if (awaited === 0 || (awaited > 0 && done % toldEvery === 0)) Atomics.notify(counts, 1)
 }

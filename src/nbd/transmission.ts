@@ -218,6 +218,8 @@ export class Transmission {
     }
     if (reply.cause !== undefined) this.#report(request, reply)
     this.#send(request, reply)
+    // Nothing else is about to be ready: what others do in this turn would be waited for.
+    if (this.underWay === 0) this.sendReplies()
     this.#init.onAnswered()
     if (this.#blocked || this.underWay === 0) this.#init.onProgress()
   }

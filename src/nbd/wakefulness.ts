@@ -5,7 +5,7 @@ import { ProcessorLoad, systemClock } from '../base/index.ts'
 type Side = 'client' | 'device'
 
 /** Who is as quick as this, waking included, is worth staying awake for, in ms. */
-const quickMs: Readonly<Record<Side, number>> = { client: 0.1, device: 0.4 }
+const quickMs: Readonly<Record<Side, number>> = { client: 0.1, device: 0.8 }
 /** So many times in a row. */
 const quickMin = 4
 /** So many more times in a row after a client was waited for in vain. */

@@ -6,7 +6,9 @@ const onlyInAll = [
   'two-machines',
   'small-machine',
   'whole-disk',
-  'discarded-writes'
+  'discarded-writes',
+  'dracut',
+  'network-managers'
 ].map(name => `test/boot/${name}.test.ts`)
 const leftOut = process.env.BOOTSWARM_BOOT === 'all' ? [] : onlyInAll
 

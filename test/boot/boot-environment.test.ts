@@ -62,7 +62,7 @@ test('a bare machine boots from the network, goes on after a power cut, keeps it
   const { kernel, initrd } = lab.image
   const again = await lab.startMachine({
     drive: `file=${file},format=raw`,
-    kernel: { file: kernel, initrd, arguments: ownDiskArguments }
+    kernel: { file: kernel, initrd, arguments: ownDiskArguments() }
   })
   await lab.logIn(again, { as: 'login prompt without a network' })
   for (const path of ['/root/synced', '/root/written-while-streaming']) {

@@ -48,7 +48,7 @@ test('a machine whose writes are discarded shows the image at each start, and it
   await isTheImage()
 
   // From its own disk, without a network: a boot loader tells the kernel nothing of bootswarm.
-  const alone = await start(ownDiskArguments)
+  const alone = await start(ownDiskArguments())
   await alone.shows('what this machine writes is discarded: /dev/vda stays as it is')
   await lab.logIn(alone, { as: 'login prompt without a network' })
   await alone.guest.runCommand('! ls /root/written /root/alone', minuteMs)
@@ -64,7 +64,7 @@ test('a machine whose writes are discarded shows the image at each start, and it
   await second.guest.runCommand('! dmsetup table bootswarm-image | grep -q " 43:"', minuteMs)
   await second.guest.runCommand('! ls /root/written /root/alone', minuteMs)
   await second.guest.runCommand(
-    'dd if=/dev/zero of=/root/large bs=1M count=145 conv=fsync 2> /dev/null',
+    'dd if=/dev/zero of=/root/large bs=1M count=160 conv=fsync 2> /dev/null',
     5 * minuteMs
   )
   await second.shows('four fifths of the memory for what this machine writes are used', minuteMs)

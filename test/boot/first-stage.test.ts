@@ -133,6 +133,34 @@ test('what asks DHCP for an address in the root is to be the same client as befo
   t.is(said, wanted.join(''))
 })
 
+test("NetworkManager is told of the image's own connection for a card, and of one by DHCP where it has none", async t => {
+  const tree = await mkdtemp(join(tmpdir(), 'bootswarm-first-stage-'))
+  t.teardown(() => rm(tree, { recursive: true }))
+  const folder = join(tree, 'etc/NetworkManager/system-connections')
+  await mkdir(folder, { recursive: true })
+  const connections = {
+    'a-wireless': 'type=wifi\nuuid=1',
+    'b-of-another': 'type=ethernet\nuuid=2\ninterface-name=eth1',
+    'c-of-any': 'type=802-3-ethernet\nuuid=3'
+  }
+  for (const [name, lines] of Object.entries(connections)) {
+    await writeFile(join(folder, name), `[connection]\n${lines}\n`)
+  }
+  const lines = [
+    'busybox mount -t tmpfs none /run',
+    ...['connection_of_root', 'write_connection'].map(
+      name => `eval "$(sed -n '/^${name}() {/,/^}/p' ${firstStage}/into-root.sh)"`
+    ),
+    `echo "$(connection_of_root ${tree} eth0) $(connection_of_root ${tree} eth1)"`,
+    'write_connection 4 eth0',
+    'cd /run/NetworkManager/system-connections && stat -c "%a %n" * && cat *'
+  ]
+  const said = await run('unshare', ['-m', 'busybox', 'sh', '-c', lines.join('\n')])
+  const written = '[connection]\nid=eth0\nuuid=4\ntype=ethernet\ninterface-name=eth0\n'
+  const asks = '[ipv4]\nmethod=auto\ndhcp-client-id=mac\n[ipv6]\nmethod=auto\n'
+  t.is(said, `3 2\n600 bootswarm-eth0.nmconnection\n${written}${asks}`)
+})
+
 test('a disk that was handed over with its writes discarded is known as one, by either copy of its superblock', async t => {
   const size = 160 * 1024 * 1024
   const image = sampleImage(3, 6 * 16384 + 512)

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run } from './processes.ts'
 
-export type Recipe = 'debian-12' | 'debian-12-gpt' | 'debian-12-lvm'
+export type Recipe = 'debian-12' | 'debian-12-dracut' | 'debian-12-gpt' | 'debian-12-lvm'
 
 export interface BuiltImage {
   disk: string

@@ -18,16 +18,18 @@ async function settledDisk(path: string): Promise<TargetDisk> {
   return disk
 }
 
-test('only what is the machine’s own, and recorded so for good, is taken at once', async t => {
+test('only what holds nothing of the image, and what no crash may take back, is taken at once', async t => {
   const path = join(await temporaryDirectory(t), 'disk')
   const disk = await TargetDisk.open(optionsFor(path, image))
   const data = Buffer.alloc(4096, 5)
-  t.false(disk.writeNow(0, data), 'it is missing')
+  t.false(disk.writeNow(0, data), 'there is no room for it yet')
   await placeAll(disk, image)
   t.false(disk.writeNow(0, data), 'it is the image’s')
   await disk.write(0, Buffer.alloc(8192, 4))
-  t.false(disk.writeNow(0, data), 'no record says that it is the machine’s')
-  for (let flush = 0; flush < 3; flush++) await disk.flush()
+  t.true(disk.writeNow(0, data), 'no record speaks of it yet')
+  await disk.flush()
+  t.false(disk.writeNow(0, data), 'it has to be what its record says')
+  for (let flush = 0; flush < 2; flush++) await disk.flush()
   t.true(disk.writeNow(0, data))
   t.true(disk.writeNow(1000, Buffer.alloc(10, 6)))
   t.false(disk.writeNow(4096, Buffer.alloc(8192)), 'half of it is not')
@@ -37,6 +39,27 @@ test('only what is the machine’s own, and recorded so for good, is taken at on
   t.true(expected.equals(await disk.read(0, 16384)))
   await disk.close()
   t.false(disk.writeNow(0, data), 'it is closed')
+})
+
+test('on a device the first write of a missing block is taken at once, and survives', async t => {
+  const directory = await temporaryDirectory(t)
+  const device = await loopDevice(t, join(directory, 'backing'), 64 * 1024 * 1024)
+  const options = optionsFor(device, image)
+  const disk = await TargetDisk.open(options)
+  const data = Buffer.alloc(8192, 5)
+  t.false(disk.writeNow(512, data), 'of a block a part is missing')
+  t.false(disk.writeNow(12288, data), 'two chunks')
+  t.true(disk.writeNow(4096, data))
+  t.deepEqual(options.needs.asked, [{ position: 0, why: 'aside' }])
+  t.true(data.equals(await disk.read(4096, 8192)))
+  t.true(disk.writeNow(4096, data.fill(6)))
+  await disk.flush()
+  await placeAll(disk, image)
+  await disk.close()
+  const again = await TargetDisk.open(optionsFor(device, image))
+  const expected = Buffer.from(image.bytes.subarray(0, 16384)).fill(6, 4096, 12288)
+  t.true(expected.equals(await again.read(0, 16384)))
+  await again.close()
 })
 
 test('whoever comes later sees what was taken', async t => {

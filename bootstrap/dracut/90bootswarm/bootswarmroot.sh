@@ -12,10 +12,25 @@ PATH=$PATH:/usr/lib/bootswarm/bin
 
 network_is_up() { ip -o address show scope global -tentative | grep -q .; }
 
-network_is_up || exit 0
+# dracut brings up the network, some of its ways between two calls of this: they must go on, but not for ever.
+is_within_patience() {
+  mkdir -p /run/bootswarm-dracut
+  [ -e /run/bootswarm-dracut/asked-first ] || now >/run/bootswarm-dracut/asked-first
+  read_arguments
+  check_arguments >/dev/null 2>&1
+  [ $(($(now) - $(cat /run/bootswarm-dracut/asked-first))) -lt "$patience" ]
+}
+
+patience_now=0
+bring_up_network() { wait_until "$patience_now" network_is_up || no_network; }
+
+name_servers() { if [ -e /etc/resolv.conf ]; then sed -n '/^nameserver /p' /etc/resolv.conf; fi; }
+
+if ! network_is_up && is_within_patience; then exit 0; fi
 until start_machine; do
   stop_agent
   emergency_shell -n bootswarm "bootswarm: this shell is for looking around; 'exit' tries again"
+  patience_now=$patience
 done
 ln -sf "$root_device" /dev/root
 printf '[ -e "%s/proc" ] || mount -o ro "%s" "%s"\n' "$NEWROOT" "$root_device" "$NEWROOT" >"$hookdir/mount/50-bootswarm.sh"

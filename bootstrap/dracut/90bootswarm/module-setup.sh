@@ -23,13 +23,14 @@ installkernel() {
 }
 
 install() {
-  inst_multiple busybox zstd dmsetup partx blkid cat chmod cp cut grep head ip mkdir mv printf readlink rm sed \
-    sha256sum sleep stat tail tar tr
+  inst_multiple busybox zstd dmsetup partx blkid ip
   inst_multiple -o kpartx lvm
   mkdir -p "$initdir/usr/lib/bootswarm/bin"
   cp "$first_stage"/*.sh "$initdir/usr/lib/bootswarm/"
-  ln -s "$(command -v busybox)" "$initdir/usr/lib/bootswarm/bin/wget"
-  carry_libraries
+  for applet in cat chmod cp cut grep head ln mkdir mv printf readlink rm sed sha256sum sleep stat sync tail tar tr wget; do
+    ln -s "$(command -v busybox)" "$initdir/usr/lib/bootswarm/bin/$applet"
+  done
+  carry_libraries || return
   inst_hook cmdline 90 "$moddir/parse-bootswarm.sh"
   inst_hook pre-pivot 50 "$moddir/into-root.sh"
   inst_script "$moddir/bootswarmroot.sh" /sbin/bootswarmroot
@@ -40,6 +41,10 @@ carry_libraries() {
   local path
   for name in libstdc++.so.6 libgcc_s.so.1 libm.so.6 libc.so.6 libdl.so.2 libpthread.so.0 libresolv.so.2; do
     path=$(ldconfig -p | sed -n "s/^[[:space:]]*$name (libc6,\(x86-64\|AArch64\).*) => //p" | head -n 1)
+    if [ -z "$path" ]; then
+      dfatal "bootswarm: there is no $name for the agent"
+      return 1
+    fi
     carry_file "$path"
   done
   for path in /lib64/ld-linux-x86-64.so.2 /lib/ld-linux-aarch64.so.1; do

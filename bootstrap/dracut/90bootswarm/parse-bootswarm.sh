@@ -12,11 +12,16 @@ read_arguments
 if [ -n "$is_wanted" ]; then
   # shellcheck disable=SC2034
   root=block:/dev/root rootok=1
-  echo 'rd.neednet=1' >/etc/cmdline.d/bootswarm.conf
+  # dracut gives up after as many seconds; who waits for what says so earlier.
+  case $patience in '' | *[!0-9]*) patience=120 ;; esac
+  echo "rd.neednet=1 rd.retry=$((patience * 2))" >/etc/cmdline.d/bootswarm.conf
   case " $(cat /proc/cmdline) " in
     *' ip='*) ;;
     *) echo 'ip=dhcp' >>/etc/cmdline.d/bootswarm.conf ;;
   esac
   echo '[ -e /dev/root ] || /sbin/bootswarmroot' >"$hookdir/initqueue/settled/50-bootswarm.sh"
+  # It has a VLAN's name before the colon, where bootswarm.vlan= has its number.
+  # shellcheck disable=SC2154
+  case $vlan in *:*) echo "vlan=${vlan#*:}.${vlan%%:*}:${vlan#*:}" >>/etc/cmdline.d/bootswarm.conf ;; esac
   echo '[ -e /dev/root ]' >"$hookdir/initqueue/finished/50-bootswarm.sh"
 fi

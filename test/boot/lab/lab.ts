@@ -16,8 +16,12 @@ const gib = 1024 ** 3
 const filesPort = 8080
 const seedPort = 7001
 
-/** What a boot loader on the disk of a machine with `debian-12` would tell its kernel. */
-export const ownDiskArguments = `root=UUID=0c2d3d9e-7f0a-4b55-9a53-6a1d6b1f0c12 ro console=ttyS0 bootswarm.console=root ${sameAddresses}`
+const debianRoot = 'UUID=0c2d3d9e-7f0a-4b55-9a53-6a1d6b1f0c12'
+
+/** What a boot loader on the disk of a machine, with `debian-12` unless `root` says otherwise, would tell its kernel. */
+export function ownDiskArguments(root = debianRoot): string {
+  return `root=${root} ro console=ttyS0 bootswarm.console=root ${sameAddresses}`
+}
 
 /** What a whole lab needs: a network, a seed with an image, and machines that boot from both. */
 export class Lab {
