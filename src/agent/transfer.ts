@@ -7,18 +7,13 @@ import {
   type RequestClass
 } from '../base/index.ts'
 import { zeroId } from '../image/index.ts'
-import {
-  Fetching,
-  tickMs,
-  type FetchAction,
-  type FetchEvent,
-  type Tuning
-} from '../scheduler/index.ts'
+import { Fetching, type FetchAction, type FetchEvent, type Tuning } from '../scheduler/index.ts'
 import type { Downloads, Link, PeerAddress, RefusalReason } from '../swarm/index.ts'
 import type { ImagePlace } from './image-place.ts'
 import type { Items } from './items.ts'
 import { keepPage } from './kept-manifest.ts'
 import { placeAll } from './placing.ts'
+import { Ticking } from './ticking.ts'
 import type { Traffic } from './traffic.ts'
 
 /** What the transfer needs of the network; `Peering` is it. */
@@ -67,7 +62,7 @@ const diskRetryMs = 1_000
 export class Transfer {
   #init: TransferInit
   #fetching: Fetching
-  #tick: NodeJS.Timeout
+  #ticking: Ticking
   /** Needs that wait for the page that says what the chunk is: page → position → class. */
   #unnamed = new Map<number, Map<number, RequestClass>>()
   /** Items that somebody waits for, and since when. */
@@ -86,7 +81,7 @@ export class Transfer {
       idOf: item => init.items.idOf(item),
       ...init.tuning
     })
-    this.#tick = setInterval(() => this.apply({ type: 'tick' }), tickMs)
+    this.#ticking = new Ticking(() => this.apply({ type: 'tick' }))
   }
 
   /** Wants everything that the disk still needs; first the pages that say what that is. */
@@ -101,7 +96,7 @@ export class Transfer {
   }
 
   stop(): void {
-    clearInterval(this.#tick)
+    this.#ticking.stop()
   }
 
   standing(item: number): 'promised' | 'sought' | 'absent' {
@@ -247,6 +242,7 @@ export class Transfer {
       })
       return
     }
+    if (action.type === 'look-again') return this.#ticking.after(action.afterMs)
     if (action.type === 'more') {
       this.#askForMore(action.peer, action.class)
       return

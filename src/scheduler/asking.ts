@@ -104,6 +104,11 @@ export class Asking {
     return this.#downlink.bytesPerMs
   }
 
+  /** How long our line takes for one frame. */
+  get frameMs(): number {
+    return this.#downlink.frameMs
+  }
+
   count(requestClass: RequestClass): number {
     return this.#requests.count(requestClass)
   }
@@ -291,7 +296,11 @@ export class Asking {
     if (!this.#mechanisms.hedging) return []
     const { frameBytes, frameMs, bytesPerMs } = this.#downlink
     const busyMs = this.#drainMs() + (bytesPerMs === 0 ? 0 : frameMs)
-    return this.#hedging.look(this.#requests.all(), { frameBytes, busyMs }, now)
+    // In a chain only what a profile names: all ask for that at once, so that the chain is as long as it gets.
+    const requests = this.#requests
+      .all()
+      .filter(({ state, item }) => state !== 'waiting' || this.#isForeseen(item))
+    return this.#hedging.look(requests, { frameBytes, frameMs, busyMs }, now)
   }
 
   dropStalled(now: number): FetchAction[] {

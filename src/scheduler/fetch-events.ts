@@ -86,6 +86,8 @@ export type FetchAction =
   | { readonly type: 'more'; readonly peer: string; readonly class: RequestClass }
   | { readonly type: 'cancel'; readonly peer: string; readonly item: number }
   | { readonly type: 'connect'; readonly peer: string }
+  /** A `tick` is wanted after so long. */
+  | { readonly type: 'look-again'; readonly afterMs: number }
   /** A peer has accepted the request: those whose answer waited for this can be answered. */
   | { readonly type: 'promised'; readonly item: number }
   /** The item was asked for and is not any more: peers that wait for it here must go elsewhere. */

@@ -161,7 +161,7 @@ export class Fetching {
         this.#goAhead(event.items)
         return []
       case 'read':
-        this.#foresight.read(event.item)
+        this.#planning.read(event.item, now)
         return []
       case 'given':
         return this.#given(event.peer, event.item, now)

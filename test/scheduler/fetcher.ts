@@ -113,6 +113,8 @@ export function inWords(actions: readonly FetchAction[]): string[] {
         return `promised ${action.item}`
       case 'more':
         return `more of ${action.peer}`
+      case 'look-again':
+        return 'look again'
     }
   })
 }

@@ -1,33 +1,46 @@
 import test from 'ava'
+import type { FetchAction } from '../../src/scheduler/fetching.ts'
 import { Foresight } from '../../src/scheduler/foresight.ts'
 import { Fetcher, inWords, range, requestsIn } from './fetcher.ts'
 
-test('a profile that is wrong about most of what is read lately is doubted, until it is right again', t => {
-  const foresight = new Foresight()
-  foresight.foresee(range(0, 100))
-  t.false(foresight.isDoubtful(0))
-  for (const item of range(100, 111)) foresight.read(item)
-  t.true(foresight.isDoubtful(0))
-  foresight.expect(0, 5)
-  t.false(foresight.isDoubtful(0), 'others were seen to read it')
-  t.is(foresight.expectedSince(0), 5)
-  t.false(foresight.isDoubtful(200), 'the profile does not name it')
-  for (const item of range(20, 40)) foresight.read(item)
-  t.false(foresight.isDoubtful(1))
-})
+type LookAgain = Extract<FetchAction, { type: 'look-again' }>
 
-test('a fifth of wrong entries leaves a profile its trust', t => {
+test('a profile that is wrong about much of what is read lately is doubted, until it is right again', t => {
   const foresight = new Foresight()
   foresight.foresee(range(0, 1_000))
-  for (const item of range(0, 500)) foresight.read(item % 5 === 0 ? 1_000 + item : item)
-  t.false(foresight.isDoubtful(3))
+  t.false(foresight.isDoubted)
+  for (const item of range(0, 100)) foresight.read(item % 5 === 0 ? 1_000 + item : item)
+  t.true(foresight.isDoubted)
+  t.true(Math.abs(foresight.doubt - 0.2) < 0.1, `${foresight.doubt}`)
+  for (const item of range(100, 250)) foresight.read(item)
+  t.false(foresight.isDoubted)
+})
+
+test('a read now and then that the profile does not name leaves it its trust', t => {
+  const foresight = new Foresight()
+  foresight.foresee(range(0, 1_000))
+  for (const item of range(0, 500)) {
+    foresight.read(item % 25 === 0 ? 1_000 + item : item)
+    t.false(foresight.isDoubted, `after ${item}`)
+  }
 })
 
 test('without a profile nothing is doubted, however much is read', t => {
   const foresight = new Foresight()
   for (const item of range(0, 100)) foresight.read(item)
   foresight.foresee([1_000])
-  t.false(foresight.isDoubtful(1_000))
+  t.false(foresight.isDoubted)
+})
+
+test('ahead is what lies behind the last read in the profile, then what was passed over', t => {
+  const foresight = new Foresight()
+  foresight.foresee([5, 3, 8, 1, 9])
+  foresight.expect(9, 0)
+  t.deepEqual([...foresight.ahead()], [5, 3, 8, 1])
+  foresight.read(3)
+  foresight.read(100)
+  t.deepEqual([...foresight.ahead()], [8, 1, 5, 3])
+  t.is(foresight.expectedSince(9), 0)
 })
 
 test('what is foreseen is asked for at once, in that order, before the rest and after what is urgent', t => {
@@ -65,22 +78,44 @@ test('what is urgent stays so whatever a profile says of it', t => {
   t.deepEqual(inWords(requestsIn(fetcher.actions)).slice(0, 1), ['request 3 of seed urgent'])
 })
 
-test('a doubtful profile is in nobody’s way while somebody waits, and goes on when nobody does', t => {
+/** Who has read twenty items of which its profile named none, and now waits for item 150. */
+function doubter(): Fetcher {
   const fetcher = new Fetcher(200)
   fetcher.want(range(0, 200))
   fetcher.apply({ type: 'foreseen', items: range(0, 50) })
   for (const item of range(100, 120)) fetcher.apply({ type: 'read', item })
+  for (const item of range(20, 30)) fetcher.apply({ type: 'read', item })
   fetcher.want([150], 'urgent')
   fetcher.join('seed')
+  return fetcher
+}
+
+test('a doubted profile is in nobody’s way while somebody waits, and goes on when the boot is over', t => {
+  const fetcher = doubter()
   t.deepEqual(
     requestsIn(fetcher.actions).map(request => request.class),
     ['urgent']
   )
   fetcher.apply({ type: 'settled', item: 150 })
-  fetcher.now = 1_000
+  fetcher.now = 3_000
   fetcher.apply({ type: 'tick' })
   t.true(requestsIn(fetcher.actions).some(({ item }) => item === 0))
 })
+
+test('while the machine thinks, of a doubted profile one at a time is asked for, from where it reads', t => {
+  const fetcher = doubter()
+  fetcher.now = 50
+  const [again] = fetcher.apply({ type: 'settled', item: 150 }).filter(isLookAgain)
+  // Nothing has come, so that a frame is taken to need 84 ms.
+  t.true(again !== undefined && again.afterMs > 84 && again.afterMs < 300, `${again?.afterMs}`)
+  t.deepEqual(fetcher.apply({ type: 'tick' }).filter(isLookAgain), [], 'it is said once')
+  fetcher.now += again?.afterMs ?? 0
+  t.deepEqual(inWords(requestsIn(fetcher.apply({ type: 'tick' }))), ['request 30 of seed prefetch'])
+  const next = requestsIn(fetcher.apply({ type: 'settled', item: 30 }))
+  t.deepEqual(inWords(next), ['request 31 of seed prefetch'])
+})
+
+const isLookAgain = (action: FetchAction): action is LookAgain => action.type === 'look-again'
 
 test('without the mechanism a profile changes nothing', t => {
   const fetcher = new Fetcher(60, { mechanisms: { profile: false } })

@@ -53,10 +53,29 @@ test('whichever comes first counts, and the other is cancelled', t => {
   }
 })
 
-test('who waits in a chain leaves that to the one before it', t => {
+test('who waits in a chain leaves that to the one before it, until the line could have brought two dozen frames of what a profile names', t => {
+  const without = practised()
+  t.deepEqual(requestsIn(without.pass(10 * tickMs, late(t, without, true))), [])
   const fetcher = practised()
+  fetcher.apply({ type: 'foreseen', items: [100] })
+  fetcher.join('seed')
   const first = late(t, fetcher, true)
-  t.deepEqual(requestsIn(fetcher.pass(5 * tickMs, first)), [])
+  // The line was seen to bring a frame in 20 ms.
+  t.deepEqual(requestsIn(fetcher.pass(4 * tickMs, first)), [])
+  const [asked] = requestsIn(fetcher.pass(3 * tickMs, first))
+  t.like(asked, { item: 100, class: 'urgent', insist: true })
+  t.true(['a', 'b', 'c'].includes(asked?.peer ?? '') && asked?.peer !== first, asked?.peer)
+})
+
+test('who waits in a chain asks no seed besides', t => {
+  const fetcher = practised()
+  fetcher.apply({ type: 'foreseen', items: [100] })
+  const first = late(t, fetcher, true)
+  fetcher.join('seed')
+  for (const peer of ['a', 'b', 'c']) {
+    if (peer !== first) fetcher.apply({ type: 'has-not', peer, items: [100] })
+  }
+  t.deepEqual(requestsIn(fetcher.pass(10 * tickMs, first)), [])
 })
 
 test('when the first peer goes, the second request is the one that counts', t => {

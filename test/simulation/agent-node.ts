@@ -311,15 +311,15 @@ export class AgentNode extends SimNode {
   #perform(action: FetchAction): void {
     switch (action.type) {
       case 'connect':
-        this.#connect(action.peer)
-        return
+        return this.#connect(action.peer)
+      case 'look-again':
+        return this.world.events.after(action.afterMs, () => this.#tick())
       case 'abandoned':
         this.watcher.released(this, action.item)
         this.uploads.abandoned(this.world.idOf(action.item))
         return
       case 'promised':
-        this.uploads.promised(this.world.idOf(action.item))
-        return
+        return this.uploads.promised(this.world.idOf(action.item))
       case 'cancel': {
         const link = this.links.get(action.peer)
         this.watcher.released(this, action.item)
