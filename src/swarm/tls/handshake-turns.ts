@@ -9,6 +9,11 @@ import { limits } from '../../base/index.ts'
  */
 export class HandshakeTurns {
   #queue = new Queue<void>({ concurrency: limits.handshakesParallel })
+  #turnMs: number
+
+  constructor(turnMs: number = limits.handshakeTurnMs) {
+    this.#turnMs = turnMs
+  }
 
   /** Rejects with the signal's reason when that comes before the turn. */
   async take<T>(handshake: () => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -17,7 +22,7 @@ export class HandshakeTurns {
     const inTurn = async (): Promise<void> => {
       turn.resolve()
       // Who falls silent in the middle holds up the others no longer than this.
-      await sleep(limits.handshakeTurnMs, undefined, { signal: done.signal }).catch(() => {
+      await sleep(this.#turnMs, undefined, { signal: done.signal }).catch(() => {
         // The handshake is done.
       })
     }
