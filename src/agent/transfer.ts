@@ -225,7 +225,10 @@ export class Transfer {
     // The disk takes it when the machine leaves it time for that: nobody else need be asked meanwhile.
     const alive = setInterval(() => this.progress(link, id, 0), placingMs)
     return placed
-      .catch((error: unknown) => this.#notPlaced(id, error))
+      .catch((error: unknown) => {
+        // Until this is settled the chunk counts as come, and whoever asked for it would be told nothing.
+        setImmediate(() => this.#notPlaced(id, error))
+      })
       .finally(() => clearInterval(alive))
   }
 
