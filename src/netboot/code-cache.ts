@@ -27,11 +27,15 @@ export async function codeCacheOf(
     // One thread and no chance: the same code gives the same bytes.
     const options = [...nodeOptions(launcher), '--predictable']
     const args = [...options, join(folder, 'bootswarm.cjs'), ...words, ...nbd]
-    await new Promise<void>(resolve => {
-      // That it says no is what it is asked for.
-      execFile(runtime, args, { env: { BOOTSWARM_CODE_CACHE: cache } }, () => resolve())
-    })
-    return await readFile(cache)
+    const make = async (): Promise<Buffer> => {
+      await new Promise<void>(resolve => {
+        // That it says no is what it is asked for.
+        execFile(runtime, args, { env: { BOOTSWARM_CODE_CACHE: cache } }, () => resolve())
+      })
+      return readFile(cache)
+    }
+    // Beside much else that runs Node was seen to end without it, once.
+    return await make().catch(() => make())
   } catch (cause) {
     throw new BootswarmError('ERR_INTERNAL', 'the code cache of an agent was not made', { cause })
   } finally {
